@@ -2,12 +2,12 @@ package capture
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
-	"knockd/internal/config"
 	"knockd/internal/filter"
 	"knockd/internal/netlab"
 	"knockd/internal/netlab/netlabtest"
@@ -19,17 +19,6 @@ func TestMain(m *testing.M) { netlabtest.Main(m) }
 
 // waitBound bounds every wait; a loaded machine may be ten times slower than this one.
 const waitBound = 30 * time.Second
-
-// backends are those that each behaviour is tested with.
-var backends = []config.Backend{config.CaptureClassic}
-
-// each runs a test body with every backend.
-func each(t *testing.T, body func(*testing.T, config.Backend)) {
-	t.Helper()
-	for _, b := range backends {
-		t.Run(backendName(b), func(t *testing.T) { body(t, b) })
-	}
-}
 
 // tcp and udp are ports.
 func tcp(n uint16) packet.Port { return packet.Port{Proto: packet.TCP, Number: n} }
@@ -154,9 +143,15 @@ func (l *lab) receive(last packet.Port) []packet.Packet {
 // index returns an interface of a namespace as it is now.
 func index(t *testing.T, n *netlab.Namespace, name string) Interface {
 	t.Helper()
-	i, err := netlab.Index(n, name)
-	netlabtest.Check(t, err)
-	return Interface{Name: name, Index: i}
+	i := Interface{Name: name}
+	netlabtest.Check(t, n.Do(func() error {
+		link, err := net.InterfaceByName(name)
+		if err == nil {
+			i.Index = link.Index
+		}
+		return err
+	}))
+	return i
 }
 
 // spec lets through what goes to ports at the addresses.

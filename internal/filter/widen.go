@@ -28,9 +28,9 @@ func (w *widening) exact() form {
 	return f
 }
 
-// forms yields the exact form, then wider and wider ones for about limit instructions. What is given up, in this order: telling the flags
-// of different doors apart, the gaps between ports from the smallest on, addresses for their networks, the
-// destination, the IPv6 extension headers, the ports.
+// forms yields the exact form, then wider and wider ones for about limit instructions. What is given up, in this order:
+// telling the flags of different doors apart, the gaps between ports from the smallest on, addresses for their networks,
+// the destination, the IPv6 extension headers, the ports.
 func (w *widening) forms(limit int) iter.Seq[form] {
 	return func(yield func(form) bool) {
 		for _, r := range w.ladder() {
