@@ -67,7 +67,7 @@ func TestPlay(t *testing.T) {
 	}{
 		"it does all":          {script: hide + listen, verdict: "drop", command: closes},
 		"the daemon fails":     {script: "echo no way >&2; exit 1", want: "no way"},
-		"it never listens":     {script: "sleep 60", want: `knockd does not say "starting up`},
+		"it never listens":     {script: "exec sleep 60", want: `knockd does not say "starting up`},
 		"it hides nothing":     {script: started, want: "yet 10.0.0.2 could connect"},
 		"it refuses":           {script: hide + started, verdict: "reject with tcp reset", want: "did not stay silent"},
 		"it hears no knock":    {script: hide + started, verdict: "drop", want: `not say "10.0.0.2: ssh: OPEN SESAME`},
