@@ -40,11 +40,15 @@ func (s *service) accept() {
 		s.mu.Lock()
 		s.conns = append(s.conns, c)
 		s.mu.Unlock()
-		s.running.Go(func() {
-			if _, err := io.WriteString(c, banner+"\n"); err == nil {
-				_, _ = io.Copy(c, bufio.NewReader(c))
-			}
-		})
+		s.running.Go(func() { serve(c) })
+	}
+}
+
+// serve goes on until the connection ends.
+func serve(c net.Conn) {
+	_, err := io.WriteString(c, banner+"\n")
+	for in := bufio.NewScanner(c); err == nil && in.Scan(); {
+		_, err = io.WriteString(c, in.Text()+"\n")
 	}
 }
 
