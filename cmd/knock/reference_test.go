@@ -79,6 +79,31 @@ func TestCodesAsReference(t *testing.T) {
 	}
 }
 
+// TestAbbreviationsAsReference gives every beginning of the reference's long options to both: our own options make none
+// ambiguous that was not.
+func TestAbbreviationsAsReference(t *testing.T) {
+	needReference(t)
+	for _, name := range []string{"udp", "delay", "ipv4", "ipv6", "verbose", "version", "help"} {
+		for n := range len(name) {
+			option := "--" + name[:n+1]
+			if name == "delay" {
+				option += "=0"
+			}
+			t.Run(option, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				args := []string{option, "-v", "127.0.0.1", "7000"}
+				hits, wantCode := run(t, exec.CommandContext(ctx, reference, args...))
+				var got bytes.Buffer
+				code := client.Main(ctx, args, "", &got, io.Discard)
+				if code != wantCode || strings.HasPrefix(hits, "hitting") && got.String() != hits {
+					t.Errorf("ours: code %d, %q\nreference: code %d, %q", code, &got, wantCode, hits)
+				}
+			})
+		}
+	}
+}
+
 func run(t *testing.T, cmd *exec.Cmd) (stdout string, code int) {
 	t.Helper()
 	out, err := cmd.Output()

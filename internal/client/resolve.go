@@ -36,9 +36,8 @@ func familyOf(a netip.Addr) Family {
 	return IPv6
 }
 
-// Resolve returns the address to knock at: the host itself if it is an address, else the first address of that family
-// in the order that the system's resolver prefers (RFC 6724). It is asked once a knock, so that a name with several
-// addresses cannot split one.
+// Resolve returns the address to knock at: the host itself if it is an address, else the address of that family
+// that the system prefers. It is asked once a knock, so that a name with several addresses cannot split one.
 func Resolve(ctx context.Context, host string, family Family) (netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		a = a.Unmap()
@@ -51,10 +50,14 @@ func Resolve(ctx context.Context, host string, family Family) (netip.Addr, error
 	if err != nil {
 		return netip.Addr{}, err
 	}
+	fit := addrs[:0]
 	for _, a := range addrs {
 		if a = a.Unmap(); family.admits(a) {
-			return a, nil
+			fit = append(fit, a)
 		}
 	}
-	return netip.Addr{}, errors.New("no address of the address family asked for")
+	if len(fit) == 0 {
+		return netip.Addr{}, errors.New("no address of the address family asked for")
+	}
+	return prefer(fit), nil
 }

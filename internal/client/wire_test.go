@@ -74,6 +74,29 @@ func TestListenerIsReset(t *testing.T) {
 	}
 }
 
+// TestListenerOnTheWire knocks at a port that answers: one SYN, whatever comes back, and no socket that would send more.
+func TestListenerOnTheWire(t *testing.T) {
+	p := netlabtest.NewPair(t)
+	l, err := p.Server.ListenTCP(netip.AddrPortFrom(p.Server4, 7000))
+	netlabtest.Check(t, err)
+	t.Cleanup(func() { netlabtest.Check(t, l.Close()) })
+	wire := listen(t, p.Server)
+	k := client.Knock{To: p.Server4, Hits: []client.Hit{{Port: 7000}, {Port: 1, UDP: true}}}
+	netlabtest.Check(t, p.Client.Do(func() error { return k.Send(t.Context()) }))
+	if table := tcpTable(t, p.Client); table != "" {
+		t.Errorf("the client's kernel still has sockets:\n%s", table)
+	}
+	syns := 0
+	for _, line := range wire.until(t, "udp:1 ") {
+		if strings.HasSuffix(line, " SYN") {
+			syns++
+		}
+	}
+	if syns != 1 {
+		t.Errorf("%d SYNs were sent, want 1", syns)
+	}
+}
+
 func TestSendFails(t *testing.T) {
 	n := netlabtest.NewNamespace(t)
 	away := netip.MustParseAddr("192.0.2.1")
