@@ -17,6 +17,7 @@ import (
 // TestAddressAsReference gives names with several addresses to both: they knock at the same one.
 func TestAddressAsReference(t *testing.T) {
 	needReference(t)
+	t.Setenv("GORACE", fastRace)
 	p := netlabtest.NewPair(t)
 	for _, to := range []string{"0.0.0.0/0", "::/0"} {
 		netlabtest.Check(t, netlab.AddRoute(p.Client, netlab.Interface, netip.MustParsePrefix(to), netip.Addr{}))

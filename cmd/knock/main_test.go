@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -16,15 +17,24 @@ func TestMain(m *testing.M) {
 	testscript.Main(netlabtest.Tests{M: m}, map[string]func(){"knock": main})
 }
 
+// fastRace is for GORACE: a program with the race detector otherwise sleeps for a second before it exits.
+const fastRace = "atexit_sleep_ms=0"
+
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata"})
+	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: func(e *testscript.Env) error {
+		e.Setenv("GORACE", fastRace)
+		return nil
+	}})
 }
 
 // TestLinksNoDaemon holds knock small and quick to start.
 func TestLinksNoDaemon(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "go", "list", "-deps", ".").Output()
+	list := exec.CommandContext(ctx, "go", "list", "-deps", ".")
+	list.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is built
+	list.Stderr = t.Output()
+	out, err := list.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
