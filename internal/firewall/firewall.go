@@ -35,6 +35,8 @@ type Rules struct {
 	AlwaysAllowInterfaces []string
 	// Lease is for how long the ports stay hidden unless Renew is called; 0: for ever.
 	Lease time.Duration
+	// Fresh drops the grants that are found in the kernel: those of an earlier boot are not ours.
+	Fresh bool
 }
 
 // Grant is one source that is let in.
@@ -50,10 +52,12 @@ type Grant struct {
 // kernel has answered.
 type Firewall interface {
 	// Install makes the table say exactly r, keeping the grants of doors that stand in both (with the ports that
-	// they had: a grant never moves to other ports) with their remaining time, and adding those of restore. At no
-	// moment is a port shown that is hidden before and after.
+	// they had: a grant never moves to other ports) with their remaining time, and adding those of restore that are
+	// not found. At no moment is a port shown that is hidden before and after.
 	Install(ctx context.Context, r Rules, restore []Grant) error
-	// Grant lets the source in for d from now on, extending a grant that is there; it never shortens one.
+	// Grant lets the source in for d from now on, extending a grant that is there; it never shortens one. It fails
+	// with ErrFull if the door has MaxOpen grants, ErrNoDoor if there is none of that name, and an error for which
+	// IsLost is true if somebody took the table away.
 	Grant(ctx context.Context, door string, ip netip.Addr, d time.Duration) error
 	// Revoke ends a grant; that there is none is no error.
 	Revoke(ctx context.Context, door string, ip netip.Addr) error
