@@ -11,7 +11,7 @@ func (p *parser) setOpenFor(value string) { p.span("Open_For", value, time.Secon
 
 func (p *parser) setMaxOpen(value string) { p.number("Max_Open", value, 1, 1_000_000, &p.door.MaxOpen) }
 func (p *parser) setHide(value string)    { choose(p, "Hide", value, hideNames(), &p.door.Hide) }
-func (p *parser) setNftSet(value string) { p.door.Set4 = p.nftSet("Nft_Set", value, "ip6", "IPv4") }
+func (p *parser) setNftSet(value string)  { p.door.Set4 = p.nftSet("Nft_Set", value, "ip6", "IPv4") }
 
 func (p *parser) setNftSet6(value string) { p.door.Set6 = p.nftSet("Nft_Set_6", value, "ip", "IPv6") }
 
