@@ -12,7 +12,6 @@ import (
 	"knockd/internal/netlab"
 	"knockd/internal/netlab/netlabtest"
 	"knockd/internal/packet"
-	"knockd/internal/packet/packettest"
 )
 
 func TestMain(m *testing.M) { netlabtest.Main(m) }
@@ -88,6 +87,13 @@ func (l *lab) await(from int, what string, match func(Event) bool) int {
 	}
 }
 
+// seen returns the events so far.
+func (l *lab) seen() []Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.events
+}
+
 // attached waits for capture from a name.
 func (l *lab) attached(from int, name string) int {
 	l.t.Helper()
@@ -118,26 +124,17 @@ func (l *lab) sync() []packet.Packet {
 	}
 }
 
-// receive collects packets until one has the port last, which is not among them.
-func (l *lab) receive(last packet.Port) []packet.Packet {
+// count returns what is captured until it is n packets.
+func (l *lab) count(n int) []packet.Packet {
 	l.t.Helper()
 	var got []packet.Packet
-	deadline := time.After(waitBound)
-	for {
-		select {
-		case b := <-l.c.Batches():
-			for _, p := range b.Packets {
-				if p.Port == last {
-					l.c.Release(b)
-					return got
-				}
-				got = append(got, p)
-			}
-			l.c.Release(b)
-		case <-deadline:
-			l.t.Fatalf("no packet to %v; before it: %v; %+v", last, got, l.c.Stats())
+	for deadline := time.Now().Add(waitBound); len(got) < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			l.t.Fatalf("%d packets, want %d: %+v", len(got), n, got)
 		}
+		got = append(got, l.sync()...)
 	}
+	return got
 }
 
 // index returns an interface of a namespace as it is now.
@@ -166,10 +163,4 @@ func knock(src, dst netip.Addr, to packet.Port) packet.Packet {
 		p.Flags = packet.SYN
 	}
 	return p
-}
-
-// send sends a knock.
-func send(t *testing.T, i *netlab.Injector, src, dst netip.Addr, to packet.Port) {
-	t.Helper()
-	netlabtest.Check(t, i.SendIP(packettest.Build(knock(src, dst, to), packettest.Options{})))
 }
