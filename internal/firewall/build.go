@@ -195,13 +195,13 @@ func (b *build) portMap(proto packet.Proto, spans []span) {
 	b.set(s, portElements(spans))
 }
 
-// portElements are the edges of spans in order: where one begins right behind another, that is its end.
+// portElements are the edges of spans in order. Each has its end, even where another begins there: the kernel takes a
+// beginning within what has none for an overlap.
 func portElements(spans []span) []element {
 	var list []element
-	for i, s := range spans {
+	for _, s := range spans {
 		list = append(list, element{key: port(s.first), chain: s.group.chain})
-		touches := i+1 < len(spans) && int(spans[i+1].first) == int(s.last)+1
-		if s.last < 65535 && !touches {
+		if s.last < 65535 {
 			list = append(list, element{key: port(s.last + 1), end: true})
 		}
 	}
@@ -264,17 +264,14 @@ func intervals(prefixes []netip.Prefix, v6 bool) []element {
 		return a.Bits() - b.Bits()
 	})
 	var list []element
-	var behind netip.Addr // the first address behind the last interval
+	var last netip.Addr // of what is covered
 	for i, p := range own {
-		switch {
-		case i > 0 && (!behind.IsValid() || p.Addr().Less(behind)):
+		if i > 0 && p.Addr().Compare(last) <= 0 {
 			continue // inside the one before
-		case i > 0 && p.Addr() == behind:
-			list[len(list)-1] = element{key: keyOf(p.Addr())} // its end is where this one begins
-		default:
-			list = append(list, element{key: keyOf(p.Addr())})
 		}
-		if behind = lastOf(p).Next(); behind.IsValid() {
+		list = append(list, element{key: keyOf(p.Addr())})
+		last = lastOf(p)
+		if behind := last.Next(); behind.IsValid() {
 			list = append(list, element{key: keyOf(behind), end: true})
 		}
 	}

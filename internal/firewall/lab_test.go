@@ -5,8 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -95,12 +95,6 @@ func dialIn(ns *netlab.Namespace, from, to netip.Addr, port uint16, wait time.Du
 	if from.IsValid() {
 		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 	}
-	dialer.Control = func(_, _ string, c syscall.RawConn) error {
-		return c.Control(func(fd uintptr) {
-			// Retransmissions would make a slow machine's silence look like an answer.
-			_ = unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-		})
-	}
 	var c net.Conn
 	err := ns.Do(func() (err error) {
 		ctx, cancel := context.WithTimeout(context.Background(), wait)
@@ -172,8 +166,72 @@ func ssh(port uint16) firewall.Door {
 
 func rules(doors ...firewall.Door) firewall.Rules { return firewall.Rules{Doors: doors} }
 
-// elements counts what nft lists as elements of sets whose line starts with the prefix, a crude but independent view.
-func (l *lab) elements(set string) int {
+// refused reports whether an error is what a closed port answers.
+func refused(err error) bool { return errors.Is(err, unix.ECONNREFUSED) }
+
+// serveUDP answers each datagram to a port of the server with itself.
+func (l *lab) serveUDP(port uint16) {
 	l.Helper()
-	return strings.Count(l.nft("list", "set", "inet", "knockd", set), "expires")
+	serveUDPIn(l.T, l.Server, port)
+}
+
+func serveUDPIn(t *testing.T, ns *netlab.Namespace, port uint16) {
+	t.Helper()
+	var c *net.UDPConn
+	netlabtest.Check(t, ns.Do(func() (err error) {
+		c, err = net.ListenUDP("udp", &net.UDPAddr{Port: int(port)})
+		return err
+	}))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buffer := make([]byte, 256)
+		for {
+			n, from, err := c.ReadFromUDP(buffer)
+			if err != nil {
+				return
+			}
+			_, _ = c.WriteToUDP(buffer[:n], from)
+		}
+	}()
+	t.Cleanup(func() { _ = c.Close(); <-done })
+}
+
+// ask sends a datagram from the client and waits for the answer.
+func (l *lab) ask(from, to netip.Addr, port uint16, wait time.Duration) (net.Conn, error) {
+	var c net.Conn
+	err := l.Client.Do(func() (err error) {
+		c, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)),
+			net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, port)))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := askOn(c, wait); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func askOn(c net.Conn, wait time.Duration) error {
+	if err := c.SetDeadline(time.Now().Add(wait)); err != nil {
+		return err
+	}
+	if _, err := c.Write([]byte("hello")); err != nil {
+		return err
+	}
+	_, err := c.Read(make([]byte, 16))
+	return err
+}
+
+// counted is the number of packets that the counter of a chain of the server has seen.
+func (l *lab) counted(table, chain string) int {
+	l.Helper()
+	_, rest, _ := strings.Cut(l.nft("list", "chain", "inet", table, chain), "counter packets ")
+	number, _, _ := strings.Cut(rest, " ")
+	n, err := strconv.Atoi(number)
+	must(l, err)
+	return n
 }

@@ -104,9 +104,10 @@ func (k *Kernel) hidden(ctx context.Context) ([]config.PortRange, error) {
 	return hidden, nil
 }
 
-// rangesOf puts the edges of a map of ports together again.
+// rangesOf puts the edges of a map of ports together again. An edge that ends a range stands before one that begins
+// another at the same port.
 func rangesOf(edges []found, proto packet.Proto) []config.PortRange {
-	slices.SortFunc(edges, func(a, b found) int { return slices.Compare(a.key, b.key) })
+	sortEdges(edges)
 	var list []config.PortRange
 	for i, e := range edges {
 		_, chain := generationOf(e.chain)
@@ -120,6 +121,19 @@ func rangesOf(edges []found, proto packet.Proto) []config.PortRange {
 		list = append(list, r)
 	}
 	return list
+}
+
+// sortEdges brings the edges of intervals into order.
+func sortEdges(edges []found) {
+	slices.SortStableFunc(edges, func(a, b found) int {
+		if c := slices.Compare(a.key, b.key); c != 0 || a.end == b.end {
+			return c
+		}
+		if a.end {
+			return -1
+		}
+		return 1
+	})
 }
 
 func number(key []byte) uint16 { return uint16(key[0])<<8 | uint16(key[1]) }

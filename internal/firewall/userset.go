@@ -228,15 +228,7 @@ func (k *Kernel) userElements(ctx context.Context, u userSet) ([]userElement, er
 		return nil, err
 	}
 	var list []userElement
-	slices.SortStableFunc(elements, func(a, b found) int {
-		if c := slices.Compare(a.key, b.key); c != 0 || a.end == b.end {
-			return c
-		}
-		if a.end { // an interval ends before the next begins at the same key
-			return -1
-		}
-		return 1
-	})
+	sortEdges(elements)
 	for i, e := range elements {
 		first, ok := netip.AddrFromSlice(e.key)
 		if !ok || e.end {
