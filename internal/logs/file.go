@@ -1,0 +1,69 @@
+package logs
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// fileMode is that of a new log: who may read logs is the group's matter.
+const fileMode = 0o640
+
+// timeFormat is the reference's, in local time.
+const timeFormat = "[2006-01-02 15:04] "
+
+// file is the log file. A path that can't be opened is tried again with each line.
+type file struct {
+	path string
+	f    *os.File
+	buf  []byte
+	// torn is set where the last write ended within a line, on a full disk.
+	torn bool
+}
+
+func openFile(path string) (*file, error) {
+	l := &file{path: path}
+	return l, l.open()
+}
+
+func (l *file) open() error {
+	// O_NONBLOCK: a FIFO without a reader must not hold a start up.
+	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NONBLOCK, fileMode)
+	if err != nil {
+		return fmt.Errorf("opening the log file: %w", err)
+	}
+	l.f = f
+	return nil
+}
+
+func (l *file) write(e entry) error {
+	if l.f == nil {
+		if err := l.open(); err != nil {
+			return err
+		}
+	}
+	l.buf = l.buf[:0]
+	if l.torn {
+		l.buf = append(l.buf, '\n')
+	}
+	l.buf = append(l.buf, e.at.Format(timeFormat)...)
+	l.buf = append(append(l.buf, e.text...), '\n')
+	// One write a line: whoever follows the file sees whole lines, and O_APPEND keeps those of two daemons apart.
+	n, err := l.f.Write(l.buf)
+	l.torn = n > 0 && n < len(l.buf) || l.torn && n == 0
+	return err
+}
+
+func (l *file) reopen() error {
+	l.close()
+	l.torn = false
+	return l.open()
+}
+
+func (l *file) close() {
+	if l.f != nil {
+		_ = l.f.Close()
+		l.f = nil
+	}
+}
