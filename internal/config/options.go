@@ -15,10 +15,6 @@ func (p *parser) setCapture(value string) {
 	choose(p, "Capture", value, backendNames(), &p.conf.Options.Capture)
 }
 
-func (p *parser) setControl(value string) {
-	p.conf.Options.Control = p.pathOrNone("Control", value, "")
-}
-
 func (p *parser) setCloseAtExit(v string) { p.conf.Options.CloseAtExit = p.yes("Close_At_Exit", v) }
 
 func (p *parser) setMaxCommands(v string) {
@@ -28,6 +24,16 @@ func (p *parser) setControlGroup(v string) { p.conf.Options.ControlGroup = v }
 
 func (p *parser) setFloodThreshold(v string) {
 	p.number("Flood_Threshold", v, 0, 1_000_000_000, &p.conf.Options.FloodThreshold)
+}
+
+// longestSocket is what fits into sockaddr_un (unix(7): 108 bytes with the final NUL).
+const longestSocket = 107
+
+func (p *parser) setControl(value string) {
+	if len(value) > longestSocket {
+		p.fail(fmt.Sprintf("Control: a socket's path has at most %d bytes", longestSocket), "choose a shorter one, or none")
+	}
+	p.conf.Options.Control = p.pathOrNone("Control", value, "")
 }
 
 func (p *parser) setState(value string) {
@@ -61,7 +67,7 @@ func (p *parser) setInterface(value string) {
 		if why := badInterface(name); why != "" {
 			p.doubt(fmt.Sprintf("no interface can be named %q: %s", name, why), "names are joined by commas: eth0,wlan0")
 		}
-		if !slices.Contains(names, name) {
+		if name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

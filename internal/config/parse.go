@@ -14,6 +14,7 @@ func Parse(path string, text []byte) (*Config, error) {
 	p := newParser(path)
 	// Editors of other systems put a byte order mark before the first line.
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	p.conf.Doors = make([]Door, 0, headers(text))
 	for line := range bytes.SplitSeq(text, []byte("\n")) {
 		p.line++
 		p.parseLine(string(line))
@@ -29,6 +30,17 @@ func Parse(path string, text []byte) (*Config, error) {
 	}
 	slices.SortStableFunc(p.conf.Warnings, func(a, b Diagnostic) int { return a.Line - b.Line })
 	return p.conf, nil
+}
+
+// headers counts the sections: with thousands of doors, growing the list would take several times its memory.
+func headers(text []byte) int {
+	n := 0
+	for line := range bytes.SplitSeq(text, []byte("\n")) {
+		if line = bytes.TrimLeft(line, blank); len(line) > 0 && line[0] == '[' {
+			n++
+		}
+	}
+	return n
 }
 
 // parser is the state between two lines.

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -61,7 +60,7 @@ func (p *parser) pathOrNone(name, value, none string) string {
 	switch {
 	case strings.EqualFold(value, "none"):
 		return none
-	case !filepath.IsAbs(value):
+	case !strings.HasPrefix(value, "/"):
 		p.fail(fmt.Sprintf("%s: %q is no absolute path", name, value), "begin it with /, or write none")
 	}
 	return value
