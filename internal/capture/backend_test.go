@@ -59,7 +59,7 @@ type scene struct {
 }
 
 // newScene captures what goes to ports on the server's interface.
-func newScene(t *testing.T, b config.Backend, ports ...packet.Port) *scene {
+func newScene(t testing.TB, b config.Backend, ports ...packet.Port) *scene {
 	t.Helper()
 	p := netlabtest.NewPair(t)
 	s := &scene{

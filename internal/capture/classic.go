@@ -21,6 +21,8 @@ type classic struct {
 	spec    filter.Spec
 	program program
 	sockets map[*reader]struct{}
+	// open is openSource, but in tests.
+	open func(fd, size int) (source, error)
 }
 
 // openClassic returns the classic backend, or an error that wraps ErrCapability.
@@ -28,7 +30,7 @@ func openClassic(out outlet) (backend, error) {
 	if err := Probe(); err != nil {
 		return nil, err
 	}
-	return &classic{out: out, sockets: map[*reader]struct{}{}}, nil
+	return &classic{out: out, sockets: map[*reader]struct{}{}, open: openSource}, nil
 }
 
 func (c *classic) kind() config.Backend { return config.CaptureClassic }
@@ -46,10 +48,13 @@ func (c *classic) update(r rules) error {
 }
 
 // filter attaches the program, a wider and shorter one each time that the kernel has no room for it (ENOMEM under a
-// small net.core.optmem_max, which also counts the program that is being replaced).
+// small net.core.optmem_max).
 func (c *classic) filter(fd int) error {
 	for {
 		err := c.program.attach(fd)
+		if errors.Is(err, unix.ENOMEM) {
+			err = c.reattach(fd)
+		}
 		if err == nil || !tooLong(err) {
 			return err
 		}
@@ -58,6 +63,15 @@ func (c *classic) filter(fd int) error {
 		}
 		c.program = compile(c.spec, c.program.limit/2)
 	}
+}
+
+// reattach takes the old program away first: the limit counts both. Everything comes through meanwhile, and userspace
+// sorts it.
+func (c *classic) reattach(fd int) error {
+	if err := unfiltered(fd); err != nil {
+		return err
+	}
+	return c.program.attach(fd)
 }
 
 func tooLong(err error) bool {
@@ -93,7 +107,7 @@ func (c *classic) listen(fd int, t tap) (*reader, error) {
 	if err := c.filter(fd); err != nil {
 		return nil, err
 	}
-	src, err := openSource(fd, max(ringLeast, min(ringMost, ringTotal/(len(c.sockets)+1))))
+	src, err := c.open(fd, ringSize(len(c.sockets)))
 	if err != nil {
 		return nil, err
 	}

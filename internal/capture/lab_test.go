@@ -25,7 +25,7 @@ func udp(n uint16) packet.Port { return packet.Port{Proto: packet.UDP, Number: n
 
 // lab is a Capture that runs in a namespace.
 type lab struct {
-	t     *testing.T
+	t     testing.TB
 	c     *Capture
 	token uint64
 	mu    sync.Mutex
@@ -35,7 +35,7 @@ type lab struct {
 }
 
 // newLab starts capture in a namespace; it stops with the test.
-func newLab(t *testing.T, n *netlab.Namespace, w Want) *lab {
+func newLab(t testing.TB, n *netlab.Namespace, w Want) *lab {
 	t.Helper()
 	l := &lab{t: t, c: New(Options{}), changed: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -138,7 +138,7 @@ func (l *lab) count(n int) []packet.Packet {
 }
 
 // index returns an interface of a namespace as it is now.
-func index(t *testing.T, n *netlab.Namespace, name string) Interface {
+func index(t testing.TB, n *netlab.Namespace, name string) Interface {
 	t.Helper()
 	i := Interface{Name: name}
 	netlabtest.Check(t, n.Do(func() error {

@@ -15,12 +15,23 @@ const (
 	// and a TCP header without options.
 	ringFrame = 256
 	ringBlock = 64 << 10
-	// A full ring of 2 MiB holds 20 ms of 400,000 packets a second: a nap of the reader and a slow scheduler.
-	ringMost  = 2 << 20
+	// All of a ring is resident memory from the beginning. A full one of 1 MiB holds 10 ms of 400,000 packets a second:
+	// a nap of the reader and a slow scheduler.
+	ringMost  = 1 << 20
 	ringLeast = 256 << 10
 	// ringTotal bounds the rings of many interfaces together, as long as each has ringLeast.
-	ringTotal = 8 << 20
+	ringTotal = 4 << 20
 )
+
+// ringSize is how many bytes of ring the next socket gets where others are open: halves of ringMost, so that blocks and
+// frames fit.
+func ringSize(others int) int {
+	size := ringMost
+	for size > ringLeast && size*(others+1) > ringTotal {
+		size /= 2
+	}
+	return size
+}
 
 // ring is a receive ring shared with the kernel.
 type ring struct {
@@ -31,7 +42,7 @@ type ring struct {
 	frame frame
 }
 
-// openRing gives the socket a ring of at most size bytes, and of less where memory is short.
+// openRing gives the socket a ring of size bytes, one of ringSize's values, or of less where memory is short.
 func openRing(fd, size int) (*ring, error) {
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V2); err != nil {
 		return nil, fmt.Errorf("asking for TPACKET_V2: %w", err)

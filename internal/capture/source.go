@@ -10,7 +10,7 @@ type source interface {
 	close() error
 }
 
-// openSource makes a ring of at most size bytes, else a queue.
+// openSource makes a ring of size bytes or less, else a queue.
 func openSource(fd, size int) (source, error) {
 	if r, err := openRing(fd, size); err == nil {
 		return r, nil

@@ -8,9 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nap is how long a reader lets packets gather in a flood; waking for each one would cost more than reading it.
-const nap = time.Millisecond
-
 // wait returns once there is something to do, and reports whether that is more than to end.
 func (r *reader) wait() bool {
 	fds := [2]unix.PollFd{
@@ -20,14 +17,14 @@ func (r *reader) wait() bool {
 	var err error
 	if r.pace.flood {
 		// Nobody waits at the socket, so the kernel has nobody to wake for a packet.
-		timeout := unix.NsecToTimespec(nap.Nanoseconds())
+		timeout := unix.NsecToTimespec(r.pace.nap.Nanoseconds())
 		_, err = unix.Ppoll(fds[:1], &timeout, nil)
 	} else {
 		_, err = unix.Ppoll(fds[:], nil, nil)
 	}
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		// ENOMEM is what is left of ppoll(2)'s errors. A poll that fails at once again must not burn the processor.
-		time.Sleep(nap)
+		time.Sleep(longestNap)
 	}
 	if fds[0].Revents != 0 {
 		var count [8]byte

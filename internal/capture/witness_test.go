@@ -19,13 +19,13 @@ import (
 // seen, capture's sockets have got, or never will. The kernel asks sockets of one interface and one network protocol
 // last (__netif_receive_skb_core in net/core/dev.c).
 type witness struct {
-	t  *testing.T
+	t  testing.TB
 	fd int
 	// next numbers the marks.
 	next uint32
 }
 
-func newWitness(t *testing.T, n *netlab.Namespace, name string) *witness {
+func newWitness(t testing.TB, n *netlab.Namespace, name string) *witness {
 	t.Helper()
 	w := &witness{t: t}
 	at := index(t, n, name)

@@ -1,0 +1,116 @@
+package capture
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"knockd/internal/config"
+	"knockd/internal/netlab"
+	"knockd/internal/netlab/netlabtest"
+	"knockd/internal/packet"
+	"knockd/internal/packet/packettest"
+)
+
+// flood sends one frame many times, each from another source address, with sendmmsg(2).
+type flood struct {
+	t        testing.TB
+	fd       int
+	frames   [64][]byte
+	iovecs   [64]unix.Iovec
+	messages [64]mmsghdr
+	random   *rand.Rand
+}
+
+func newFlood(t testing.TB, s *scene, to packet.Port) *flood {
+	f := &flood{t: t, random: rand.New(rand.NewPCG(5, 6))}
+	at := index(t, s.pair.Client, netlab.Interface)
+	netlabtest.Check(t, s.pair.Client.Do(func() (err error) {
+		f.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		return err
+	}))
+	t.Cleanup(func() { _ = unix.Close(f.fd) })
+	netlabtest.Check(t, unix.SetsockoptInt(f.fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1))
+	netlabtest.Check(t, unix.Bind(f.fd, &unix.SockaddrLinklayer{Ifindex: at.Index}))
+	for i := range f.frames {
+		b := append(append([]byte(s.pair.ServerMAC), s.pair.ClientMAC...), 8, 0)
+		f.frames[i] = append(b, packettest.Build(s.knock4(to), packettest.Options{})...)
+		f.iovecs[i].Base = &f.frames[i][0]
+		f.iovecs[i].SetLen(len(f.frames[i]))
+		f.messages[i].header.Iov = &f.iovecs[i]
+		f.messages[i].header.SetIovlen(1)
+	}
+	return f
+}
+
+// send sends 64 frames, and returns how many went.
+func (f *flood) send() int {
+	for _, frame := range f.frames {
+		binary.BigEndian.PutUint32(frame[26:], f.random.Uint32()|1<<24&^(1<<31))
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&f.messages[0])), 64, 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+// usage is the processor time of the process or, with RUSAGE_THREAD, of the thread.
+func usage(t testing.TB, who int) time.Duration {
+	var r unix.Rusage
+	netlabtest.Check(t, unix.Getrusage(who, &r))
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// BenchmarkFlood measures capture during an unthrottled flood from forged sources, sent on one processor: what it costs
+// in percent of a core, and what share gets lost.
+func BenchmarkFlood(b *testing.B) {
+	for _, kind := range []config.Backend{config.CaptureClassic} {
+		b.Run(backendName(kind), func(b *testing.B) { benchmarkFlood(b, kind) })
+	}
+}
+
+func benchmarkFlood(b *testing.B, kind config.Backend) {
+	s := newScene(b, kind, tcp(7000))
+	f := newFlood(b, s, tcp(7000))
+	stop := make(chan struct{})
+	ended := make(chan int)
+	go func() {
+		got := 0
+		for {
+			select {
+			case batch := <-s.c.Batches():
+				got += len(batch.Packets)
+				s.c.Release(batch)
+			case <-stop:
+				ended <- got
+				return
+			}
+		}
+	}()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before, one unix.CPUSet
+	netlabtest.Check(b, unix.SchedGetaffinity(0, &before))
+	one.Set(0)
+	netlabtest.Check(b, unix.SchedSetaffinity(0, &one))
+	defer func() { netlabtest.Check(b, unix.SchedSetaffinity(0, &before)) }()
+	sent, all, own, began := 0, usage(b, unix.RUSAGE_SELF), usage(b, unix.RUSAGE_THREAD), time.Now()
+	for b.Loop() {
+		sent += f.send()
+	}
+	took := time.Since(began)
+	cpu := usage(b, unix.RUSAGE_SELF) - all - (usage(b, unix.RUSAGE_THREAD) - own)
+	time.Sleep(100 * time.Millisecond)
+	close(stop)
+	got := <-ended
+	b.ReportMetric(float64(sent)/took.Seconds(), "packets/s")
+	b.ReportMetric(100*float64(cpu)/float64(took), "%core")
+	b.ReportMetric(100*float64(sent-got)/float64(sent), "%lost")
+	b.ReportMetric(float64(s.c.Stats().Dropped), "dropped")
+}
