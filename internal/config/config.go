@@ -177,7 +177,7 @@ type PortRange struct {
 	First, Last uint16
 }
 
-// SetRef names an nftables set: family is ip, ip6, inet, bridge, arp or netdev.
+// SetRef names an nftables set of the user; Family is ip, ip6 or inet, those whose tables see what comes to this machine.
 type SetRef struct {
 	Family, Table, Set string
 }
