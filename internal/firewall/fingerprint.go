@@ -39,7 +39,10 @@ func (s *socket) fingerprint(ctx context.Context, g generation) (fingerprint, er
 	for _, n := range names {
 		_, _ = sum.Write([]byte(n + "\n"))
 	}
-	return fingerprint{table: st.handle, sum: sum.Sum64()}, s.addRules(ctx, sum)
+	if err := s.addRules(ctx, sum); err != nil {
+		return fingerprint{}, err
+	}
+	return fingerprint{table: st.handle, sum: sum.Sum64()}, nil
 }
 
 func (s *socket) addElements(ctx context.Context, sum hash.Hash64, p place) error {

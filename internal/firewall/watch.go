@@ -35,7 +35,8 @@ func (k *Kernel) Watch(ctx context.Context, lost chan<- Loss) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	w := watcher{k: k, lost: lost}
+	w := watcher{k: k, lost: lost, suspect: true}
+	w.decide(ctx, Loss{}) // what happened before it listened
 	for {
 		messages, err := conn.Receive()
 		switch {
