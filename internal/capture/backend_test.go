@@ -39,6 +39,7 @@ func testBackend(t *testing.T, b config.Backend) {
 		{"renamed", testRenamed},
 		{"moved away", testMovedAway},
 		{"wanted no more", testUnwanted},
+		{"other backend", testOtherBackend},
 		{"closing", testClosing},
 		{"capability", testCapability},
 	} {

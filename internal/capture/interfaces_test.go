@@ -224,6 +224,21 @@ func testUnwanted(t *testing.T, b config.Backend) {
 	}
 }
 
+// testOtherBackend goes from one backend to another and back.
+func testOtherBackend(t *testing.T, b config.Backend) {
+	s := newScene(t, b, udp(7000))
+	for _, next := range []config.Backend{config.CaptureAuto, config.CaptureClassic, b} {
+		s.set(s.want(next, udp(7000)))
+		poll(t, "backend "+backendName(next), func() bool {
+			got := s.c.Backend()
+			return got == next || next == config.CaptureAuto && got != config.CaptureAuto
+		})
+	}
+	if n := s.c.Stats(); n.Backend != b || n.Received == 0 || n.RefusedTotal() != 0 {
+		t.Errorf("%+v", n)
+	}
+}
+
 // testClosing: Run ends with packets nobody took and with a mark on its way, and leaves no descriptor; TestMain looks
 // for goroutines.
 func testClosing(t *testing.T, b config.Backend) {

@@ -94,17 +94,17 @@ func (m *manager) tryLater() {
 	m.delay = min(2*m.delay, longestRetry)
 }
 
-// ensureBackend reports whether there is a backend of the wanted kind.
+// ensureBackend reports whether there is a backend: of the wanted kind or, while that can't be had, the one before.
 func (m *manager) ensureBackend() bool {
 	if m.backend != nil && m.asked == m.want.Backend {
 		return true
 	}
-	m.closeBackend()
 	b, reason, err := choose(m.want.Backend, m.out)
 	if err != nil {
 		m.trouble("", err)
-		return false
+		return m.backend != nil
 	}
+	m.closeBackend()
 	m.use(b, reason)
 	return true
 }
@@ -140,12 +140,12 @@ func (m *manager) fallBack(reason error) bool {
 	if m.want.Backend != config.CaptureAuto || m.backend.kind() != config.CaptureEBPF {
 		return false
 	}
-	m.closeBackend()
 	b, err := openClassic(m.out)
 	if err != nil {
 		m.trouble("", err)
 		return false
 	}
+	m.closeBackend()
 	m.use(b, reason)
 	return true
 }
