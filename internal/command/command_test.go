@@ -133,6 +133,31 @@ func TestOutputIsBounded(t *testing.T) {
 	}
 }
 
+// TestABackgroundProcessMayPrint shows that one that prints more than a pipe holds neither hangs nor dies.
+func TestABackgroundProcessMayPrint(t *testing.T) {
+	l := start(t, 1)
+	done := filepath.Join(t.TempDir(), "done")
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := l.run(fmt.Sprintf("(cat %s; yes | head -c 300000; echo $? > %s) & :", fifo, done)); out.Status != 0 {
+		t.Fatalf("%+v", out)
+	}
+	release(t, fifo)
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if text, err := os.ReadFile(done); err == nil && len(text) > 0 {
+			if string(text) != "0\n" {
+				t.Errorf("status %s", text)
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it did not end")
+		}
+	}
+}
+
 func TestABackgroundProcessHoldsNobodyUp(t *testing.T) {
 	l := start(t, 1)
 	out := l.run("sleep 600 & echo $!")

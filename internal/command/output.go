@@ -16,13 +16,13 @@ type tail struct {
 const half = MaxOutput/2 - 8
 
 // drain reads until the end, or until reading fails.
-func (t *tail) drain(r io.Reader) {
+func (t *tail) drain(r io.Reader) error {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := r.Read(buf)
 		t.add(buf[:n])
 		if err != nil {
-			return
+			return err
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -45,17 +46,29 @@ func shell(j Job) (status int, output string, err error) {
 		return -1, "", fmt.Errorf("starting %s: %w", Shell, err)
 	}
 	kept := &tail{}
-	drained := make(chan struct{})
-	go func() { defer close(drained); kept.drain(read) }()
+	drained := make(chan error, 1)
+	go func() { drained <- kept.drain(read) }()
 	err = cmd.Wait()
-	// A grandchild may hold the pipe open for ever; what the shell itself wrote is read by then, or soon.
+	// What the shell itself wrote is read by then, or soon; a process in the background may hold the pipe open for ever.
 	_ = read.SetReadDeadline(time.Now().Add(drainTime))
-	<-drained
+	if errors.Is(<-drained, os.ErrDeadlineExceeded) {
+		handOver(read)
+	}
 	return statusOf(cmd.ProcessState, err), kept.String(), nil
 }
 
 // drainTime is for what the shell wrote right before it returned.
 const drainTime = 50 * time.Millisecond
+
+// handOver leaves the reading of a pipe to a process that outlives us and ends with the last writer. Without it what a
+// command left in the background (a game server) would die of SIGPIPE, now or when the daemon ends. The shell in between
+// makes it nobody's child.
+func handOver(read *os.File) {
+	cmd := exec.Command(Shell, "-c", "cat <&3 >/dev/null 2>&1 3<&- &")
+	cmd.ExtraFiles = []*os.File{read}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	_ = cmd.Run() // without a shell there was no command either
+}
 
 func environment(j Job) []string {
 	env := append(os.Environ(),
