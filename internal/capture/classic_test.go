@@ -135,6 +135,24 @@ func TestSmallOptmem(t *testing.T) {
 	}
 }
 
+// A flood makes the reader nap; every packet is accounted for, marks still come, and after it a knock is seen as before.
+func TestFlood(t *testing.T) {
+	s := newScene(t, config.CaptureClassic, tcp(7000), udp(7000))
+	f := newFlood(t, s, tcp(7000))
+	sent, got := 0, 0
+	for range 100 {
+		for range 10 {
+			sent += f.send()
+		}
+		got += len(s.sync())
+	}
+	n := s.c.Stats()
+	if got == 0 || n.Received < uint64(got) || n.Received+n.Dropped > uint64(sent) {
+		t.Errorf("%d sent, %d captured, %+v", sent, got, n.Counters)
+	}
+	s.until(s.knock4(udp(7000)))
+}
+
 func TestRingSize(t *testing.T) {
 	for others, want := range map[int]int{0: 1 << 20, 1: 1 << 20, 3: 1 << 20, 4: 512 << 10, 7: 512 << 10, 8: 256 << 10, 500: 256 << 10} {
 		got := ringSize(others)
