@@ -34,8 +34,9 @@ func newWitness(t testing.TB, n *netlab.Namespace, name string) *witness {
 		return err
 	}))
 	t.Cleanup(func() { _ = unix.Close(w.fd) })
+	patience := unix.NsecToTimeval(waitBound.Nanoseconds())
 	netlabtest.Check(t, unix.SetsockoptTimeval(w.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO,
-		&unix.Timeval{Sec: int64(waitBound.Seconds())}))
+		&patience))
 	w.onlyMarks()
 	to := &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_IP), Ifindex: at.Index}
 	netlabtest.Check(t, unix.Bind(w.fd, to))

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/mdlayher/netlink"
@@ -139,7 +140,11 @@ func TestOverrun(t *testing.T) {
 		}
 		return count
 	}
-	l.await("all changes", func(s State) bool { return v4(s) == many/2 })
+	last := l.await("all changes", func(s State) bool { return v4(s) == many/2 })
+	fresh := newLab(t, n, 0).await("a state", func(State) bool { return true })
+	if !reflect.DeepEqual(last, fresh) {
+		t.Errorf("%d and %d interfaces, not the same as a fresh look", len(last.Links), len(fresh.Links))
+	}
 }
 
 // A socket that fails is replaced, and what happened meanwhile is seen.
