@@ -81,6 +81,8 @@ type door struct {
 	v4, v6 *cell
 	// kept are those of before.
 	kept []*cell
+	// inSets are the grants in sets of the user's, with their ends, for Max_Open.
+	inSets map[netip.Prefix]time.Duration
 }
 
 // cells are all the sets of the door in our table.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -113,7 +114,7 @@ func (k *Kernel) replace(ctx context.Context, p place, elements []element) error
 			break
 		}
 	}
-	return err
+	return k.ownedNow(ctx, err)
 }
 
 // Remove takes the table away: every port is shown. That there is none is no error. Sets of the user's own keep what
@@ -143,6 +144,43 @@ func (k *Kernel) owned(st state, err error) error {
 		return &OwnedError{Port: st.owner}
 	}
 	return err
+}
+
+// ownedNow does the same where the table was not looked at before.
+func (k *Kernel) ownedNow(ctx context.Context, err error) error {
+	if _, denied := errors.AsType[*PermissionError](err); !denied {
+		return err
+	}
+	st, readErr := k.socket.readTable(ctx)
+	if readErr != nil {
+		return err
+	}
+	return k.owned(st, err)
+}
+
+// Expire ends the grants whose time by CLOCK_BOOTTIME is over: the kernel's timeouts stand still while the machine
+// sleeps. It is for after a resume; it does nothing else.
+func (k *Kernel) Expire(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.now()
+	for _, d := range k.doors {
+		for _, c := range d.cells() {
+			var over []element
+			for p, until := range c.until {
+				if until <= now {
+					over = append(over, element{key: keyOf(p.Addr()), timeout: time.Second})
+				}
+			}
+			for part := range slices.Chunk(over, elementsMost) {
+				if err := k.remove(ctx, ours(c.set), part); err != nil {
+					return fmt.Errorf("ending the grants of %s: %w", d.Name, err)
+				}
+			}
+			c.expire(now)
+		}
+	}
+	return nil
 }
 
 // now is the time on CLOCK_BOOTTIME.

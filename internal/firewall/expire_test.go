@@ -1,0 +1,44 @@
+package firewall
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"knockd/internal/boottime"
+	"knockd/internal/config"
+	"knockd/internal/netlab/netlabtest"
+	"knockd/internal/packet"
+)
+
+// The kernel's timeouts do not count the time that the machine sleeps; a grant ends on time all the same.
+func TestExpireAfterSleep(t *testing.T) {
+	t.Parallel()
+	server := netlabtest.NewNamespace(t)
+	var k *Kernel
+	netlabtest.Check(t, server.Do(func() (err error) { k, err = NewKernel(); return err }))
+	defer func() { _ = k.Close() }()
+	clock := boottime.NewFake(time.Hour)
+	k.clock = clock
+	r := Rules{Doors: []Door{{
+		Name: "ssh", Ports: []config.PortRange{{Proto: packet.TCP, First: 22, Last: 22}}, Admit4: 32, Admit6: 128,
+	}}}
+	netlabtest.Check(t, k.Install(t.Context(), r, nil))
+	short, long := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	netlabtest.Check(t, k.Grant(t.Context(), "ssh", short, time.Hour))
+	netlabtest.Check(t, k.Grant(t.Context(), "ssh", long, 3*time.Hour))
+	clock.Advance(2 * time.Hour)
+	netlabtest.Check(t, k.Expire(t.Context()))
+	elements, err := k.socket.elements(t.Context(), ours(k.doors["ssh"].v4.set))
+	netlabtest.Check(t, err)
+	if len(elements) != 1 || elements[0].key[3] != 2 {
+		t.Fatalf("in the kernel are %v", elements)
+	}
+	// A table that is rebuilt has what is left, and no more.
+	netlabtest.Check(t, k.Install(t.Context(), r, nil))
+	grants, err := k.List(t.Context())
+	netlabtest.Check(t, err)
+	if len(grants) != 1 || grants[0].Left > time.Hour {
+		t.Fatalf("granted are %v", grants)
+	}
+}
