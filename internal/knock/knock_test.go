@@ -1,0 +1,386 @@
+package knock
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"knockd/internal/netlab/netlabtest"
+	"knockd/internal/packet"
+)
+
+func TestMain(m *testing.M) { os.Exit(netlabtest.Leaks(m)) }
+
+var (
+	server = netip.MustParseAddr("10.0.0.1")
+	other  = netip.MustParseAddr("10.0.0.9")
+	alice  = netip.MustParseAddr("192.0.2.1")
+	bob    = netip.MustParseAddr("2001:db8::b")
+)
+
+// tcp and udp make sequences.
+func tcp(numbers ...uint16) []packet.Port { return portsOf(packet.TCP, numbers) }
+
+func portsOf(proto packet.Proto, numbers []uint16) []packet.Port {
+	var list []packet.Port
+	for _, n := range numbers {
+		list = append(list, packet.Port{Proto: proto, Number: n})
+	}
+	return list
+}
+
+func doorOf(seconds int, sequence ...uint16) Door {
+	return Door{Sequence: tcp(sequence...), Timeout: time.Duration(seconds) * time.Second}
+}
+
+func hit(from netip.Addr, at time.Duration, port uint16) packet.Packet {
+	return packet.Packet{
+		Time: at, Src: from, Dst: server, Port: packet.Port{Proto: packet.TCP, Number: port}, Flags: packet.SYN,
+	}
+}
+
+func engineOf(doors ...Door) *Engine {
+	e := New(doors, Options{})
+	e.SetOwn([]netip.Addr{server})
+	return e
+}
+
+func tell(events []Event) string {
+	var b strings.Builder
+	for _, e := range events {
+		switch e.Kind {
+		case Stage:
+			fmt.Fprintf(&b, "%d:%d ", e.Door, e.Stage)
+		case Opened:
+			fmt.Fprintf(&b, "%d:open ", e.Door)
+		case TimedOut:
+			fmt.Fprintf(&b, "%d:timeout%d ", e.Door, e.Stage)
+		}
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// knocks shows an engine the ports, a second apart, and tells what happened at each.
+func knocks(e *Engine, from netip.Addr, numbers ...uint16) string {
+	var told []string
+	for i, n := range numbers {
+		p := hit(from, time.Duration(i)*time.Second, n)
+		told = append(told, tell(e.Step(&p, nil)))
+	}
+	return strings.Join(told, ", ")
+}
+
+func TestTheRule(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		doors []Door
+		hits  []uint16
+		want  string
+	}{
+		{"the right knock opens", []Door{doorOf(25, 1, 2, 3)}, []uint16{1, 2, 3}, "0:1, 0:2, 0:open"},
+		{"a stray packet to a counted port ends it", []Door{doorOf(25, 1, 2, 3)}, []uint16{1, 3, 2, 3}, "0:1, , , "},
+		{"a packet to no door's port disturbs nothing", []Door{doorOf(25, 1, 2, 3)}, []uint16{1, 9, 2, 9, 3}, "0:1, , 0:2, , 0:open"},
+		{"the packet that spoils one knock begins the next", []Door{doorOf(25, 1, 2, 3)}, []uint16{1, 2, 1, 2, 3}, "0:1, 0:2, 0:1, 0:2, 0:open"},
+		{"a repeat spoils nothing", []Door{doorOf(25, 1, 2, 3)}, []uint16{1, 1, 2, 2, 2, 3}, "0:1, 0:1, 0:2, , , 0:open"},
+		{"the same port twice in a row", []Door{doorOf(25, 1, 1, 2)}, []uint16{1, 1, 2}, "0:1, 0:2, 0:open"},
+		{"the same port twice, once too often", []Door{doorOf(25, 1, 1, 2)}, []uint16{1, 1, 1, 2}, "0:1, 0:2, 0:2, 0:open"},
+		{"overlapping beginnings", []Door{doorOf(25, 1, 2, 1, 3)}, []uint16{1, 2, 1, 2, 1, 3}, "0:1, 0:2, 0:3, 0:2, 0:3, 0:open"},
+		{"one port opens at each packet", []Door{doorOf(25, 1)}, []uint16{1, 1}, "0:open, 0:open"},
+		{"one packet begins several doors", []Door{doorOf(25, 1, 2), doorOf(25, 1, 3)}, []uint16{1, 3}, "0:1 1:1, 1:open"},
+		{"the last knock of one begins another, unspoken", []Door{doorOf(25, 1, 2, 3), doorOf(25, 3, 2, 1)}, []uint16{1, 2, 3, 2, 1}, "0:1, 0:2, 0:open, 1:2, 1:open"},
+		{"too late by age", []Door{doorOf(2, 1, 2, 3)}, []uint16{1, 2, 3}, "0:1, 0:2, 0:timeout2"},
+		{"a later beginning lives longer", []Door{doorOf(3, 1, 2, 3)}, []uint16{1, 1, 1, 2, 3}, "0:1, 0:1, 0:1, 0:2, 0:open"},
+		{"an empty sequence never opens", []Door{doorOf(25)}, []uint16{1, 2}, ", "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := knocks(engineOf(test.doors...), alice, test.hits...); got != test.want {
+				t.Errorf("got  %q\nwant %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestTwoPeopleAtOnce(t *testing.T) {
+	e := engineOf(doorOf(25, 1, 2, 3))
+	var told []string
+	for i := range 3 {
+		for _, who := range []netip.Addr{alice, bob} {
+			p := hit(who, time.Duration(i)*time.Second, uint16(i+1))
+			told = append(told, tell(e.Step(&p, nil)))
+		}
+	}
+	if got := strings.Join(told, " "); got != "0:1 0:1 0:2 0:2 0:open 0:open" {
+		t.Error(got)
+	}
+}
+
+func TestWhatDoesNotCount(t *testing.T) {
+	flags := doorOf(25, 1, 2)
+	flags.Flags = packet.FlagMatch{Set: packet.SYN, Clear: packet.ACK}
+	for name, change := range map[string]func(*packet.Packet){
+		"another destination":    func(p *packet.Packet) { p.Dst = other },
+		"other flags":            func(p *packet.Packet) { p.Flags = packet.SYN | packet.ACK },
+		"the other protocol":     func(p *packet.Packet) { p.Port.Proto = packet.UDP },
+		"an IPv4-mapped source":  func(p *packet.Packet) { p.Src = netip.MustParseAddr("::ffff:192.0.2.1") },
+		"an unspecified source":  func(p *packet.Packet) { p.Src = netip.IPv4Unspecified() },
+		"a multicast source":     func(p *packet.Packet) { p.Src = netip.MustParseAddr("224.0.0.1") },
+		"broadcast as source":    func(p *packet.Packet) { p.Src = broadcast },
+		"loopback from the wire": func(p *packet.Packet) { p.Src = netip.MustParseAddr("127.0.0.1") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := engineOf(flags)
+			p := hit(alice, 0, 1)
+			change(&p)
+			if events := e.Step(&p, nil); len(events) > 0 || e.Stats().Sources > 0 {
+				t.Errorf("%v", events)
+			}
+		})
+	}
+}
+
+func TestTarget(t *testing.T) {
+	d := doorOf(25, 1, 2)
+	d.Target = other
+	e := engineOf(d, doorOf(25, 1, 2))
+	at := func(dst netip.Addr, port uint16) string {
+		p := hit(alice, 0, port)
+		p.Dst = dst
+		return tell(e.Step(&p, nil))
+	}
+	if got := at(other, 1) + " " + at(server, 1) + " " + at(other, 2) + " " + at(server, 2); got != "0:1 1:1 0:open 1:open" {
+		t.Error(got)
+	}
+}
+
+// portSet is a set of decoys.
+type portSet map[packet.Port]bool
+
+func (s portSet) Contains(p packet.Port) bool { return s[p] }
+
+func TestDecoys(t *testing.T) {
+	d := doorOf(25, 1, 2, 3)
+	d.Decoys = portSet{{Proto: packet.TCP, Number: 50}: true, {Proto: packet.UDP, Number: 60}: true}
+	plain := doorOf(25, 1, 2, 4)
+	touch := func(change func(*packet.Packet)) string {
+		e := engineOf(d, plain)
+		knocks(e, alice, 1, 2)
+		p := hit(alice, 2*time.Second, 50)
+		change(&p)
+		e.Step(&p, nil)
+		p = hit(alice, 3*time.Second, 3)
+		return tell(e.Step(&p, nil))
+	}
+	for name, test := range map[string]struct {
+		change func(*packet.Packet)
+		opens  bool
+	}{
+		"a connection to a decoy":          {func(*packet.Packet) {}, false},
+		"a datagram to a decoy":            {func(p *packet.Packet) { p.Port = packet.Port{Proto: packet.UDP, Number: 60} }, false},
+		"a packet of a connection":         {func(p *packet.Packet) { p.Flags = packet.ACK }, true},
+		"another port":                     {func(p *packet.Packet) { p.Port.Number = 51 }, true},
+		"another destination":              {func(p *packet.Packet) { p.Dst = other }, true},
+		"another source":                   {func(p *packet.Packet) { p.Src = bob }, true},
+		"the other protocol's same number": {func(p *packet.Packet) { p.Port.Proto = packet.UDP }, true},
+	} {
+		if got := touch(test.change); (got == "0:open") != test.opens {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	// The door without decoys goes on.
+	e := engineOf(d, plain)
+	knocks(e, alice, 1, 2)
+	p := hit(alice, 2*time.Second, 50)
+	e.Step(&p, nil)
+	p = hit(alice, 3*time.Second, 4)
+	if got := tell(e.Step(&p, nil)); got != "1:open" {
+		t.Errorf("the door without decoys: %q", got)
+	}
+}
+
+func TestExpire(t *testing.T) {
+	e := engineOf(doorOf(5, 1, 2, 3), doorOf(9, 1, 2, 4))
+	knocks(e, alice, 1, 2)
+	if at, ok := e.NextDeadline(); !ok || at != 5*time.Second {
+		t.Fatalf("next deadline %v, %v", at, ok)
+	}
+	if got := tell(e.Expire(5*time.Second-1, nil)); got != "" {
+		t.Errorf("too early: %q", got)
+	}
+	if got := tell(e.Expire(5*time.Second, nil)); got != "0:timeout2" {
+		t.Errorf("%q", got)
+	}
+	if got := tell(e.Expire(time.Hour, nil)); got != "1:timeout2" {
+		t.Errorf("%q", got)
+	}
+	if _, ok := e.NextDeadline(); ok || e.Stats().Sources != 0 || e.Stats().Alignments != 0 {
+		t.Errorf("left: %+v", e.Stats())
+	}
+}
+
+func TestAHeldFirstPacketKeepsItsOwnTime(t *testing.T) {
+	e := engineOf(doorOf(10, 1, 2))
+	p := hit(bob, 100*time.Second, 1)
+	e.Step(&p, nil)
+	held := hit(alice, 95*time.Second, 1)
+	e.Step(&held, nil)
+	if at, _ := e.NextDeadline(); at != 105*time.Second {
+		t.Errorf("next deadline %v", at)
+	}
+	if got := tell(e.Expire(106*time.Second, nil)); got != "0:timeout1" {
+		t.Errorf("%q", got)
+	}
+	p = hit(bob, 90*time.Second, 2) // older than its predecessor: counts as equal to it
+	if got := e.Step(&p, nil); tell(got) != "0:open" || got[0].Time != 100*time.Second {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestSetSequence(t *testing.T) {
+	e := engineOf(doorOf(25, 1, 2, 3), doorOf(25, 1, 2, 4))
+	knocks(e, alice, 1, 2)
+	e.SetSequence(0, tcp(7, 8))
+	if got := knocks(e, alice, 3); got != "" {
+		t.Errorf("the old sequence: %q", got)
+	}
+	knocks(e, bob, 1, 2)
+	e.SetSequence(0, nil)
+	if got := knocks(e, bob, 4); got != "1:open" {
+		t.Errorf("the other door: %q", got)
+	}
+	if got := knocks(e, bob, 7, 8); got != ", " {
+		t.Errorf("no sequence: %q", got)
+	}
+	e.SetSequence(0, tcp(7, 8))
+	if got := knocks(e, bob, 7, 8); got != "0:1, 0:open" {
+		t.Errorf("the new sequence: %q", got)
+	}
+}
+
+func TestAdopt(t *testing.T) {
+	old := engineOf(doorOf(25, 1, 2, 3), doorOf(25, 4, 5, 6), doorOf(25, 1, 2, 9))
+	knocks(old, alice, 1, 2)
+	knocks(old, bob, 4, 5)
+	e := engineOf(doorOf(25, 4, 5, 6), doorOf(25, 1, 2, 3))
+	e.Adopt(old, []int{1, 0, -1})
+	p, q := hit(alice, 3*time.Second, 3), hit(bob, 3*time.Second, 6)
+	if got := tell(e.Step(&p, nil)) + " " + tell(e.Step(&q, nil)); got != "1:open 0:open" {
+		t.Error(got)
+	}
+	if s := e.Stats(); s.Sources != 0 || s.Alignments != 0 {
+		t.Errorf("left: %+v", s)
+	}
+}
+
+// world is random doors, sources and packets, small enough to collide all the time.
+type world struct {
+	*rand.Rand
+	doors []Door
+}
+
+func newWorld(seed uint64) *world {
+	w := &world{Rand: rand.New(rand.NewPCG(seed, 1))}
+	decoys := portSet{{Proto: packet.TCP, Number: 8}: true, {Proto: packet.UDP, Number: 7}: true}
+	for range 1 + w.IntN(5) {
+		d := Door{Timeout: time.Duration(2+w.IntN(8)) * time.Second}
+		for range 1 + w.IntN(5) {
+			d.Sequence = append(d.Sequence, w.port(4))
+		}
+		switch w.IntN(6) {
+		case 0:
+			d.Flags = packet.FlagMatch{Set: packet.SYN}
+		case 1:
+			d.Flags = packet.FlagMatch{Clear: packet.ACK}
+		case 2:
+			d.Target = other
+		case 3:
+			d.Decoys = decoys
+		}
+		w.doors = append(w.doors, d)
+	}
+	return w
+}
+
+func (w *world) port(n int) packet.Port {
+	proto := packet.TCP
+	if w.IntN(5) == 0 {
+		proto = packet.UDP
+	}
+	return packet.Port{Proto: proto, Number: uint16(1 + w.IntN(n))}
+}
+
+func (w *world) packet(now time.Duration) packet.Packet {
+	p := packet.Packet{
+		Time: now - time.Duration(w.IntN(3)/2)*time.Second, Src: []netip.Addr{alice, bob, other}[w.IntN(3)], Dst: server, Port: w.port(8),
+		Flags: []packet.Flags{packet.SYN, packet.SYN | packet.ACK, packet.ACK, 0}[w.IntN(4)/2],
+	}
+	if w.IntN(4) == 0 {
+		p.Dst = other
+	}
+	return p
+}
+
+func TestAgainstTheOracle(t *testing.T) {
+	worlds := 3000
+	if testing.Short() {
+		worlds = 300
+	}
+	for seed := range uint64(worlds) {
+		compare(t, seed, 200)
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func FuzzAgainstTheOracle(f *testing.F) {
+	f.Add(uint64(1))
+	f.Fuzz(func(t *testing.T, seed uint64) { compare(t, seed, 100) })
+}
+
+// compare shows engine and oracle the same packets, and holds what they say against each other.
+func compare(t *testing.T, seed uint64, packets int) {
+	t.Helper()
+	w := newWorld(seed)
+	own := []netip.Addr{server}
+	e, o := New(w.doors, Options{}), newOracle(w.doors, own)
+	e.SetOwn(own)
+	now := 10 * time.Second
+	for i := range packets {
+		now += time.Duration(w.IntN(1500)) * time.Millisecond
+		if w.IntN(10) == 0 {
+			check(t, seed, i, e.Expire(now, nil), o.expire(now, func(oracleKey) bool { return true }))
+		}
+		p := w.packet(now)
+		check(t, seed, i, e.Step(&p, nil), o.step(p))
+		if t.Failed() {
+			t.Logf("packet %+v", p)
+			return
+		}
+	}
+	e.Expire(now+time.Hour, nil)
+	if s := e.Stats(); s.Sources != 0 || s.Alignments != 0 || s.Evicted != 0 {
+		t.Errorf("seed %d: left %+v", seed, s)
+	}
+}
+
+// check compares events; deaths of one moment have no order.
+func check(t *testing.T, seed uint64, i int, got, want []Event) {
+	t.Helper()
+	for _, events := range [][]Event{got, want} {
+		slices.SortStableFunc(events, func(a, b Event) int {
+			if a.Kind != TimedOut || b.Kind != TimedOut {
+				return 0
+			}
+			return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Door, b.Door), a.Source.Compare(b.Source))
+		})
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("seed %d, step %d:\ngot  %v\nwant %v", seed, i, got, want)
+	}
+}
