@@ -43,7 +43,7 @@ func (s *socket) transact(ctx context.Context, messages ...netlink.Message) erro
 	if len(messages) == 0 {
 		return nil
 	}
-	if err := s.prepare(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	batch := make([]netlink.Message, 0, len(messages)+2)
@@ -56,6 +56,9 @@ func (s *socket) transact(ctx context.Context, messages ...netlink.Message) erro
 	sent, err := s.conn.SendMessages(batch)
 	if err != nil {
 		return fmt.Errorf("sending to nftables: %w", err)
+	}
+	if err := s.await(); err != nil {
+		return err
 	}
 	return s.outcome(sent[0].Header.Sequence, sent[len(sent)-2].Header.Sequence)
 }
@@ -98,17 +101,9 @@ func (s *socket) outcome(first, last uint32) error {
 	}
 }
 
-// prepare bounds what follows by the context's deadline and by answerWait.
-func (s *socket) prepare(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	deadline := time.Now().Add(answerWait)
-	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
-		deadline = d
-	}
-	return s.conn.SetReadDeadline(deadline)
-}
+// await bounds the wait for the answer to what was sent. The kernel has applied it by then, in the sender's own time,
+// so the context is asked before: to read on is how the outcome is known.
+func (s *socket) await() error { return s.conn.SetReadDeadline(time.Now().Add(answerWait)) }
 
 // transactAll applies a list of any length in as many transactions as it takes.
 func (s *socket) transactAll(ctx context.Context, messages []netlink.Message) error {
@@ -155,12 +150,15 @@ func interrupted(found []netlink.Message) bool {
 
 // request sends one message outside a transaction and returns the answers.
 func (s *socket) request(ctx context.Context, m netlink.Message) ([]netlink.Message, error) {
-	if err := s.prepare(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	sent, err := s.conn.Send(m)
 	if err != nil {
 		return nil, fmt.Errorf("sending to nftables: %w", err)
+	}
+	if err := s.await(); err != nil {
+		return nil, err
 	}
 	for {
 		answers, err := s.conn.Receive()
