@@ -68,6 +68,23 @@ func (c *cell) expire(now time.Duration) int {
 	return len(c.until)
 }
 
+// missing counts the grants with time left that are not among the elements.
+func (c *cell) missing(elements []found, now time.Duration) int {
+	there := make(map[netip.Prefix]bool, len(elements))
+	for _, e := range elements {
+		if p, ok := c.prefixOf(e.key); ok {
+			there[p] = true
+		}
+	}
+	n := 0
+	for p, until := range c.until {
+		if until > now+time.Millisecond && !there[p] {
+			n++
+		}
+	}
+	return n
+}
+
 // prefixOf is the grant that an element of the cell's set stands for.
 func (c *cell) prefixOf(key []byte) (netip.Prefix, bool) {
 	ip, ok := netip.AddrFromSlice(key)

@@ -142,6 +142,9 @@ func (k *Kernel) build(ctx context.Context, b *build, before *state, hooked bool
 	if err := k.socket.transactAll(ctx, b.hold); err != nil {
 		return err
 	}
+	if err := k.countBack(ctx, b); err != nil {
+		return err
+	}
 	if err := k.socket.transact(ctx, b.hook...); err != nil {
 		return err
 	}
@@ -150,6 +153,25 @@ func (k *Kernel) build(ctx context.Context, b *build, before *state, hooked bool
 		grace()
 	}
 	return k.socket.transactAll(ctx, removal(before, b.rehearses()))
+}
+
+// countBack makes sure that the grants which were handed over are in the kernel, before the old ones go.
+func (k *Kernel) countBack(ctx context.Context, b *build) error {
+	for _, d := range b.doors {
+		for _, c := range d.cells() {
+			if len(c.until) == 0 {
+				continue
+			}
+			elements, err := k.socket.elements(ctx, ours(c.set))
+			if err != nil {
+				return err
+			}
+			if missing := c.missing(elements, k.now()); missing > 0 {
+				return fmt.Errorf("%d grants of %s are not in the kernel", missing, c.door)
+			}
+		}
+	}
+	return nil
 }
 
 // table makes the table, or adopts it, with the flags owner and persist where the kernel has both. A table without them
