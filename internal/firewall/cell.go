@@ -68,7 +68,8 @@ func (c *cell) expire(now time.Duration) int {
 	return len(c.until)
 }
 
-// missing counts the grants with time left that are not among the elements.
+// missing counts the grants with time left that are not among the elements. One that is about to end may be gone: the
+// kernel counts in ticks of up to 10 ms.
 func (c *cell) missing(elements []found, now time.Duration) int {
 	there := make(map[netip.Prefix]bool, len(elements))
 	for _, e := range elements {
@@ -78,7 +79,7 @@ func (c *cell) missing(elements []found, now time.Duration) int {
 	}
 	n := 0
 	for p, until := range c.until {
-		if until > now+time.Millisecond && !there[p] {
+		if until > now+100*time.Millisecond && !there[p] {
 			n++
 		}
 	}
