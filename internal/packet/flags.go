@@ -41,3 +41,22 @@ func (m FlagMatch) Bitmap() uint64 {
 func (f Flags) OpensConnection() bool {
 	return f&(FIN|SYN|RST|ACK) == SYN
 }
+
+// String returns the flags as the TCPFlags directive names them, "syn,ack"; "none" for none.
+func (f Flags) String() string {
+	names := [...]string{"fin", "syn", "rst", "psh", "ack", "urg"}
+	text := ""
+	for i, name := range names {
+		if f&(1<<i) == 0 {
+			continue
+		}
+		if text != "" {
+			text += ","
+		}
+		text += name
+	}
+	if text == "" {
+		return "none"
+	}
+	return text
+}

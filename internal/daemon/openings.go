@@ -1,0 +1,152 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"knockd/internal/command"
+	"knockd/internal/config"
+)
+
+// opening is a door that a start command opened and a stop command is to close.
+type opening struct {
+	id   uint64
+	door string
+	ip   netip.Addr
+	// stop is the stop command with %IP% replaced: no reload can lose it.
+	stop    string
+	timeout time.Duration
+	// closing is the planned end, nil while the start command runs.
+	closing *entry
+	// stopped is set once the stop command has been handed to the runner.
+	stopped bool
+}
+
+// openings are those that are not closed yet.
+type openings struct {
+	last uint64
+	byID map[uint64]*opening
+}
+
+func (o *openings) find(door string, ip netip.Addr) *opening {
+	for _, have := range o.byID {
+		if have.door == door && have.ip == ip && !have.stopped {
+			return have
+		}
+	}
+	return nil
+}
+
+// runStart runs the door's start command; with a stop command the intent to run that is recorded first.
+func (d *Daemon) runStart(door *door, ip netip.Addr) {
+	start, err := command.Expand(door.Start.For(ip), ip)
+	stop, stopErr := command.Expand(door.Stop.For(ip), ip)
+	if err == nil {
+		err = stopErr
+	}
+	if err != nil {
+		d.say.line(fmt.Sprintf("%s: command not run: %v", door.Name, err))
+		return
+	}
+	if start == "" {
+		return // as in the reference, what was not started is not stopped
+	}
+	if stop == "" {
+		d.submit(command.Job{Key: command.Key{Door: door.Name, Source: ip}, Line: start, Event: command.EventStart})
+		return
+	}
+	if door.OnRepeat == config.RepeatExtend {
+		if have := d.openings.find(door.Name, ip); have != nil {
+			d.extend(have, door.CmdTimeout)
+			return
+		}
+	}
+	d.openings.last++
+	o := &opening{id: d.openings.last, door: door.Name, ip: ip, stop: stop, timeout: door.CmdTimeout}
+	d.openings.byID[o.id] = o
+	d.ledger.opening(o, d.clock.Now()+o.timeout, func() { d.startOpening(o, start) })
+}
+
+// startOpening runs the start command.
+func (d *Daemon) startOpening(o *opening, start string) {
+	job := command.Job{Key: command.Key{Door: o.door, Source: o.ip}, Line: start, Event: command.EventStart, Token: o.id}
+	if !d.submit(job) {
+		d.forgetOpening(o)
+	}
+}
+
+// submit hands a command to the runner, with its line in the log.
+func (d *Daemon) submit(job command.Job) bool {
+	if job.Line == "" {
+		return true
+	}
+	if err := d.runner.Submit(job); err != nil {
+		d.say.line(fmt.Sprintf("%s: command not run: %v: %s", job.Key.Door, err, job.Line))
+		return false
+	}
+	d.say.line(fmt.Sprintf("%s: running command: %s", job.Key.Door, job.Line))
+	return true
+}
+
+// commandEnded follows a command's end: its status in the log, and for a start command the closing's time.
+func (d *Daemon) commandEnded(out command.Outcome) {
+	name := out.Job.Key.Door
+	switch {
+	case out.Err != nil:
+		d.say.line(fmt.Sprintf("%s: command could not be run: %v", name, out.Err))
+	case out.Status != 0:
+		d.say.line(fmt.Sprintf("%s: command returned non-zero status code (%d)", name, out.Status))
+		if out.Output != "" {
+			d.say.line(fmt.Sprintf("%s: its output: %s", name, out.Output))
+		}
+	}
+	o := d.openings.byID[out.Job.Token]
+	if out.Job.Token == 0 || o == nil {
+		return
+	}
+	if out.Job.Event == command.EventStop {
+		d.forgetOpening(o)
+		return
+	}
+	d.armClosing(o, d.clock.Now()+o.timeout)
+}
+
+// armClosing plans the stop command, and records the time.
+func (d *Daemon) armClosing(o *opening, at time.Duration) {
+	d.agenda.cancel(o.closing)
+	d.ledger.started(o, at)
+	o.closing = d.agenda.at(at, func(time.Duration) {
+		d.say.about(o.ip, o.door+": command timeout")
+		d.close(o)
+	})
+}
+
+// extend moves the end of an opening to timeout from now, never nearer.
+func (d *Daemon) extend(o *opening, timeout time.Duration) {
+	o.timeout = timeout
+	if o.closing == nil {
+		return // the start command still runs: the time counts from its return
+	}
+	if at := d.clock.Now() + timeout; at > o.closing.at {
+		d.armClosing(o, at)
+		d.say.about(o.ip, fmt.Sprintf("%s: open for %s from now", o.door, timeout))
+	}
+}
+
+// close runs the stop command. It stays on record until that has returned.
+func (d *Daemon) close(o *opening) {
+	o.stopped = true
+	job := command.Job{Key: command.Key{Door: o.door, Source: o.ip}, Line: o.stop, Event: command.EventStop, Token: o.id}
+	if d.submit(job) {
+		return
+	}
+	// The runner's queue is full: a closing is never given up.
+	o.closing = d.agenda.at(d.clock.Now()+time.Second, func(time.Duration) { d.close(o) })
+}
+
+func (d *Daemon) forgetOpening(o *opening) {
+	d.agenda.cancel(o.closing)
+	delete(d.openings.byID, o.id)
+	d.ledger.closed(o)
+}

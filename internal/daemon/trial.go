@@ -1,0 +1,192 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"knockd/internal/control"
+)
+
+// trial is rules that are taken back unless they are confirmed. The kernel holds them as a lease of its length, so that
+// they go even if the daemon does.
+type trial struct {
+	// previous is what is taken back to; nil where the daemon was started for the trial: it then ends.
+	previous     *loaded
+	began, until time.Duration
+	lapse        *entry
+}
+
+// The bounds of a trial's length.
+const (
+	shortestTrial = 10 * time.Second
+	longestTrial  = 24 * time.Hour
+)
+
+// CheckTrial reports what is wrong with a trial's length.
+func CheckTrial(length time.Duration) error {
+	if length < shortestTrial || length > longestTrial {
+		return fmt.Errorf("a trial lasts from %s to %s", shortestTrial, longestTrial)
+	}
+	return nil
+}
+
+// tryVerb puts the file as it is now in force, on trial.
+func (d *Daemon) tryVerb(request control.Request, answer reply) {
+	var args control.TryArgs
+	if err := json.Unmarshal(request.Args, &args); err != nil {
+		answer(nil, fmt.Errorf("reading the arguments: %w", err))
+		return
+	}
+	if err := CheckTrial(args.For); err != nil {
+		answer(nil, err)
+		return
+	}
+	var next *loaded
+	path, dirs := d.settings.ConfigPath, d.stateDirs()
+	d.onFiles(func(context.Context) (err error) {
+		if next, err = load(path); err != nil {
+			return err
+		}
+		return markTrial(dirs, next.text)
+	}, func(err error) {
+		if err != nil {
+			answer(nil, stays(err))
+			return
+		}
+		d.tryLoaded(next, args.For, answer)
+	})
+}
+
+func (d *Daemon) tryLoaded(next *loaded, length time.Duration, answer reply) {
+	if d.trial == nil && d.lastGood == nil && string(next.text) == string(d.conf.text) {
+		dirs := d.stateDirs()
+		d.onFiles(func(context.Context) error { return unmarkTrial(dirs) }, func(error) {
+			answer(nil, &HintedError{
+				Err:  errors.New("this configuration is in force already: there is nothing to try"),
+				Hint: "change the file first; knockd status shows what is in force",
+			})
+		})
+		return
+	}
+	previous := d.conf
+	if d.trial != nil {
+		previous = d.trial.previous
+	}
+	d.beginTrial(previous, length)
+	d.swap(next, func(err error) {
+		if err != nil {
+			d.takeBack("the rules on trial can't be installed")
+			answer(nil, err)
+			return
+		}
+		answer(control.Done{
+			Message: fmt.Sprintf("on trial for %s: what is not confirmed by then is taken back", length),
+			Hint:    "knock and log in from elsewhere, and run knockd confirm in that new session",
+		}, nil)
+	})
+}
+
+func (d *Daemon) beginTrial(previous *loaded, length time.Duration) {
+	d.endTrial()
+	now := d.clock.Now()
+	d.trial = &trial{previous: previous, began: now, until: now + length}
+	d.trial.lapse = d.agenda.at(d.trial.until, func(time.Duration) { d.takeBack("not confirmed in time") })
+	d.say.linef("on trial for %s: taken back unless knockd confirm comes", length)
+}
+
+// endTrial forgets a trial; what it put in force stays.
+func (d *Daemon) endTrial() {
+	if d.trial != nil {
+		d.agenda.cancel(d.trial.lapse)
+		d.trial = nil
+	}
+}
+
+// takeBack ends a trial with the rules from before it. The mark on disk stays: the file that failed is not loaded again
+// before it is changed, or tried anew.
+func (d *Daemon) takeBack(why string) {
+	if d.trial == nil {
+		return
+	}
+	previous := d.trial.previous
+	d.endTrial()
+	d.say.linef("the rules on trial are taken back: %s", why)
+	if previous != nil {
+		d.swap(previous, func(error) {})
+		return
+	}
+	// Nothing was in force before: nothing is to be hidden now.
+	d.native.unhidden = true
+	d.agenda.cancel(d.native.renewal)
+	fw := d.native.fw
+	if fw == nil {
+		d.ending = true
+		return
+	}
+	d.native.work.submit(fw.Remove, func(err error) {
+		if err != nil {
+			d.say.linef("showing the ports: %v", err)
+		}
+		d.ending = true
+	})
+}
+
+// confirmVerb keeps what is on trial, if the caller shows that there is a way in.
+func (d *Daemon) confirmVerb(request control.Request, answer reply) {
+	var args control.ConfirmArgs
+	if err := json.Unmarshal(request.Args, &args); err != nil {
+		answer(nil, fmt.Errorf("reading the arguments: %w", err))
+		return
+	}
+	if err := d.mayConfirm(args); err != nil {
+		answer(nil, err)
+		return
+	}
+	dirs := d.stateDirs()
+	d.onFiles(func(context.Context) error { return unmarkTrial(dirs) }, func(err error) {
+		if err != nil {
+			answer(nil, fmt.Errorf("the trial goes on: %w", err))
+			return
+		}
+		d.confirmed(answer)
+	})
+}
+
+func (d *Daemon) confirmed(answer reply) {
+	if d.trial == nil {
+		answer(nil, errNoTrial)
+		return
+	}
+	d.endTrial()
+	d.say.line("confirmed: the rules on trial stay")
+	d.keepLastGood()
+	d.swapNative(func(err error) {
+		answer(control.Done{
+			Message: "confirmed: the rules stay",
+			Hint:    "to have knockd started at boot: systemctl enable knockd",
+		}, err)
+	})
+}
+
+var errNoTrial = &HintedError{Err: errors.New("nothing is on trial"), Hint: "knockd try 5m starts a trial"}
+
+// mayConfirm asks for a knock that opened a door, and for a connection to a hidden port, both since the trial began.
+func (d *Daemon) mayConfirm(args control.ConfirmArgs) error {
+	switch {
+	case d.trial == nil:
+		return errNoTrial
+	case args.Force || len(d.hiddenNow()) == 0:
+		return nil
+	case d.native.knockedAt < d.trial.began:
+		return &HintedError{
+			Err:  errors.New("no knock has opened a native door since the trial began"),
+			Hint: "knock from elsewhere, log in through the door and confirm there",
+		}
+	case !args.Came:
+		return &HintedError{Err: errors.New("this session did not come through a door"), Hint: "knock and log in from elsewhere, and confirm there"}
+	}
+	return nil
+}
