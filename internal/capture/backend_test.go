@@ -74,10 +74,13 @@ func newScene(t testing.TB, b config.Backend, ports ...packet.Port) *scene {
 	return s
 }
 
+// peace is a FloodThreshold that nothing here reaches.
+const peace = 1 << 30
+
 // want is capture from the server's interface.
 func (s *scene) want(b config.Backend, ports ...packet.Port) Want {
 	return Want{
-		Backend: b, Interfaces: []Interface{s.at},
+		Backend: b, Interfaces: []Interface{s.at}, FloodThreshold: peace,
 		Spec: spec([]netip.Addr{s.pair.Server4, s.pair.Server6}, ports...),
 	}
 }

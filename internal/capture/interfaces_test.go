@@ -82,7 +82,7 @@ func testTun(t *testing.T, b config.Backend) {
 	netlabtest.Check(t, netlab.SetUp(n, "tun0"))
 	at := index(t, n, "tun0")
 	own := netip.MustParseAddr("192.0.2.1")
-	l := newLab(t, n, Want{Backend: b, Interfaces: []Interface{at}, Spec: spec([]netip.Addr{own}, tcp(7000))})
+	l := newLab(t, n, Want{Backend: b, Interfaces: []Interface{at}, FloodThreshold: peace, Spec: spec([]netip.Addr{own}, tcp(7000))})
 	l.attached(0, "tun0")
 	p := knock(netip.MustParseAddr("192.0.2.2"), own, tcp(7000))
 	if _, err := unix.Write(device, packettest.Build(p, packettest.Options{})); err != nil {

@@ -1,0 +1,126 @@
+//go:build ignore
+
+/* SPDX-License-Identifier: MIT */
+/*
+ * A socket filter that picks out the packets that concern a door. It observes: it lets nothing through to its socket, and
+ * the host's own traffic is not its business. What it picks goes to a ring, or is held back: see held.h.
+ */
+#include "held.h"
+
+/* Ports of which something is asked, a bit each: TCP's, then UDP's. Most packets of a host are done with here. */
+struct bits {
+	u8 bit[65536 / 8];
+};
+
+struct {
+	__uint(type, MAP_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, u32);
+	__type(value, struct bits);
+} asked SEC(".maps");
+
+/* What is asked of a port. */
+struct door {
+	/* Bit i: a packet with the TCP flags i is asked for. */
+	u64 flags;
+	u64 marks;
+};
+
+struct {
+	__uint(type, MAP_ARRAY);
+	__uint(max_entries, 2 * 65536);
+	__type(key, u32);
+	__type(value, struct door);
+} doors SEC(".maps");
+
+/* Own addresses and targets, each with the number it has in records. */
+struct destination {
+	u32 family, addr[4];
+};
+
+struct {
+	__uint(type, MAP_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, NO_PREALLOC);
+	__type(key, struct destination);
+	__type(value, u32);
+} destinations SEC(".maps");
+
+inlined u32 destination_number(const struct network *n)
+{
+	struct destination d = {.family = n->family, .addr = {n->dst[0], n->dst[1], n->dst[2], n->dst[3]}};
+	u32 *number = map_lookup(&destinations, &d);
+
+	return number ? *number : 0;
+}
+
+/* Whether it is a frame of a VLAN: a tag whose number is 0 has but a priority. */
+inlined int tagged(struct __sk_buff *skb) { return skb->vlan_present && skb->vlan_tci & 0xfff; }
+
+inlined int network_header(struct __sk_buff *skb, struct network *n)
+{
+	if (skb->protocol == network16(ETHER_IPV4))
+		return ipv4_header(skb, n);
+	if (skb->protocol == network16(ETHER_IPV6))
+		return ipv6_header(skb, n);
+	return 0;
+}
+
+inlined void look(struct __sk_buff *skb, u32 any)
+{
+	struct network n = {};
+	struct record r[2] = {};
+	u16 ports[2];
+	u32 udp, key, port;
+	struct bits *bits;
+	struct door *door;
+	int flags;
+
+	if (!network_header(skb, &n) || (n.proto != TCP && n.proto != UDP))
+		return;
+	if (load_bytes(skb, n.start, ports, sizeof(ports)))
+		return;
+	port = network16(ports[1]);
+	udp = n.proto == UDP;
+	bits = map_lookup(&asked, &udp);
+	if (!bits || !(bits->bit[(port >> 3) & 8191] >> (port & 7) & 1))
+		return;
+	key = udp << 16 | port;
+	door = map_lookup(&doors, &key);
+	if (!door || !door->flags || impossible_source(&n, skb->ifindex))
+		return;
+	flags = transport_flags(skb, &n);
+	if (flags < 0 || !(door->flags >> flags & 1))
+		return;
+	r[1].dst = destination_number(&n);
+	if (!r[1].dst)
+		return;
+	r[1].time = boottime();
+	__builtin_memcpy(r[1].src, n.src, sizeof(n.src));
+	r[1].ifindex = skb->ifindex;
+	r[1].sport = network16(ports[0]);
+	r[1].dport = port;
+	r[1].proto = n.proto;
+	r[1].flags = flags;
+	r[1].family = n.family;
+	r[1].any = any;
+	admit(r, door->marks);
+}
+
+/* For a socket of one interface, where the frames of its VLANs don't count. */
+SEC("socket") int named(struct __sk_buff *skb)
+{
+	if (!tagged(skb))
+		look(skb, 0);
+	return 0;
+}
+
+/* For the sockets of all interfaces. */
+SEC("socket") int any(struct __sk_buff *skb)
+{
+	look(skb, 1);
+	return 0;
+}
+
+/* Of the helpers used none asks for the GPL. */
+char _license[] SEC("license") = "Dual MIT/GPL";
