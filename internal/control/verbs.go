@@ -59,7 +59,7 @@ type Status struct {
 	Trial time.Duration `json:"trial,omitempty"`
 	// TrialBegan is when it began, since boot.
 	TrialBegan time.Duration `json:"trial_began,omitempty"`
-	Doors []DoorStatus  `json:"doors"`
+	Doors      []DoorStatus  `json:"doors"`
 }
 
 // InterfaceStatus is one interface that is wanted.
