@@ -60,6 +60,8 @@ type Options struct {
 	Config string
 	// Dir is where the configuration is written; empty: a directory of the test's.
 	Dir string
+	// Command, if not nil, is the whole command line of Program, and no configuration is written.
+	Command []string
 	// Args come after -c FILE.
 	Args []string
 	// Env is added to the environment.
@@ -102,9 +104,13 @@ func prepare(t testing.TB, n *netlab.Namespace, o Options) *Daemon {
 	if program != Reference {
 		text = Isolate(text, dir)
 	}
-	netlabtest.Check(t, os.WriteFile(d.Config, []byte(text), 0o600))
+	args := o.Command
+	if args == nil {
+		netlabtest.Check(t, os.WriteFile(d.Config, []byte(text), 0o600))
+		args = append([]string{"-c", d.Config}, o.Args...)
+	}
 	// The context is not the test's: what ends a daemon is the test's cleanup.
-	d.cmd = n.Command(context.Background(), program, append([]string{"-c", d.Config}, o.Args...)...)
+	d.cmd = n.Command(context.Background(), program, args...)
 	d.cmd.Env = append(os.Environ(), o.Env...)
 	d.cmd.Stdout, d.cmd.Stderr = d.out, d.out
 	return d
