@@ -16,9 +16,6 @@ import (
 	"knockd/internal/boottime"
 )
 
-// sampleMost is what the largest sample takes of the ring, with the kernel's header.
-var sampleMost = 2*recordSize + 8
-
 // eventReader is the goroutine that empties the ring.
 type eventReader struct {
 	out    outlet
