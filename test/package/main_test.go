@@ -1,0 +1,67 @@
+package packages
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"knockd/internal/netlab"
+	"knockd/internal/netlab/netlabtest"
+)
+
+// labEnv names the directory with the Debian root and the packages, for the process in namespaces of its own.
+const labEnv = "KNOCKD_PACKAGE_LAB"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// No code of ours runs in this process: the race detector and its short run have nothing to find.
+	if testing.Short() {
+		fmt.Println("SKIP: these tests run installed programs; they are not part of a short run")
+		os.Exit(0)
+	}
+	if netlab.Inside() {
+		os.Exit(netlabtest.Tests{M: m}.Run())
+	}
+	os.Exit(outside(m))
+}
+
+// outside prepares what needs the network, which the namespaces of the tests do not have.
+func outside(m *testing.M) int {
+	if err := needRoot(); err != nil {
+		return refuse(err)
+	}
+	dir, err := os.MkdirTemp("", "knockd-packages-")
+	if err != nil {
+		return refuse(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if err := prepare(dir); err != nil {
+		fmt.Println("FAIL:", err)
+		return 1
+	}
+	if err := os.Setenv(labEnv, dir); err != nil {
+		return refuse(err)
+	}
+	return netlabtest.Tests{M: m}.Run()
+}
+
+func needRoot() error {
+	if os.Geteuid() != 0 {
+		return &netlab.Unsupported{What: "making a Debian root", Err: os.ErrPermission}
+	}
+	return nil
+}
+
+func refuse(err error) int {
+	if os.Getenv("CI") != "true" {
+		fmt.Println("SKIP:", err)
+		return 0
+	}
+	fmt.Println("FAIL:", err)
+	return 1
+}
+
+// lab returns a path in the laboratory's directory.
+func lab(name string) string { return filepath.Join(os.Getenv(labEnv), name) }
