@@ -70,7 +70,6 @@ inlined void look(struct __sk_buff *skb, u32 any)
 {
 	struct network n = {};
 	struct record r[2] = {};
-	u16 ports[2];
 	u32 udp, key, port;
 	struct bits *bits;
 	struct door *door;
@@ -78,9 +77,7 @@ inlined void look(struct __sk_buff *skb, u32 any)
 
 	if (!network_header(skb, &n) || (n.proto != TCP && n.proto != UDP))
 		return;
-	if (load_bytes(skb, n.start, ports, sizeof(ports)))
-		return;
-	port = network16(ports[1]);
+	port = network16(n.ports[1]);
 	udp = n.proto == UDP;
 	bits = map_lookup(&asked, &udp);
 	if (!bits || !(bits->bit[(port >> 3) & 8191] >> (port & 7) & 1))
@@ -98,7 +95,7 @@ inlined void look(struct __sk_buff *skb, u32 any)
 	r[1].time = boottime();
 	__builtin_memcpy(r[1].src, n.src, sizeof(n.src));
 	r[1].ifindex = skb->ifindex;
-	r[1].sport = network16(ports[0]);
+	r[1].sport = network16(n.ports[0]);
 	r[1].dport = port;
 	r[1].proto = n.proto;
 	r[1].flags = flags;

@@ -20,6 +20,8 @@ struct ipv4 {
 	u8 ttl, proto;
 	u16 checksum;
 	u32 src, dst;
+	/* Of the transport header, where no options come before it. */
+	u16 ports[2];
 };
 
 struct ipv6 {
@@ -27,7 +29,12 @@ struct ipv6 {
 	u16 length;
 	u8 proto, hops;
 	u32 src[4], dst[4];
+	/* Of the transport header, where no extension headers come before it. */
+	u16 ports[2];
 };
+
+/* The sizes of both, without the ports. */
+enum { IPV4_HEADER = 20, IPV6_HEADER = 40 };
 
 /* What the IP headers say. */
 struct network {
@@ -39,13 +46,23 @@ struct network {
 	u32 proto;
 	/* More fragments follow. */
 	u32 first;
+	/* Source and destination port, in network order. */
+	u16 ports[2];
 };
+
+/*
+ * Copies bytes of the packet. That is a call into the kernel and by far the dearest part of looking at a packet in no
+ * door, for which therefore there is only one: the ports come with the header.
+ */
+#define copied(skb, offset, to) (!load_bytes(skb, offset, to, sizeof(*(to))))
+
+inlined int later_ports(struct __sk_buff *skb, struct network *n) { return copied(skb, n->start, &n->ports); }
 
 inlined int ipv4_header(struct __sk_buff *skb, struct network *n)
 {
 	struct ipv4 h;
 
-	if (load_bytes(skb, 0, &h, sizeof(h)) || h.version >> 4 != 4)
+	if (!copied(skb, 0, &h) || h.version >> 4 != 4)
 		return 0;
 	if (h.fragment & network16(0x1fff))
 		return 0;
@@ -56,7 +73,10 @@ inlined int ipv4_header(struct __sk_buff *skb, struct network *n)
 	n->first = h.fragment & network16(0x2000);
 	n->src[0] = h.src;
 	n->dst[0] = h.dst;
-	return n->start >= sizeof(h);
+	if (n->start != IPV4_HEADER)
+		return n->start > IPV4_HEADER && later_ports(skb, n);
+	__builtin_memcpy(n->ports, h.ports, sizeof(h.ports));
+	return 1;
 }
 
 inlined int is_extension(u32 proto)
@@ -71,7 +91,7 @@ inlined int skip_extension(struct __sk_buff *skb, struct network *n)
 	u8 e[8];
 	u32 size;
 
-	if (n->start + sizeof(e) > n->end || load_bytes(skb, n->start, e, sizeof(e)))
+	if (n->start + sizeof(e) > n->end || !copied(skb, n->start, &e))
 		return 0;
 	size = (e[1] + 1) * 8;
 	if (n->proto == FRAGMENT) {
@@ -93,23 +113,27 @@ inlined int ipv6_header(struct __sk_buff *skb, struct network *n)
 {
 	struct ipv6 h;
 
-	if (load_bytes(skb, 0, &h, sizeof(h)) || h.version >> 4 != 6)
+	if (!copied(skb, 0, &h) || h.version >> 4 != 6)
 		return 0;
 	n->family = 6;
 	n->proto = h.proto;
-	n->start = sizeof(h);
-	n->end = sizeof(h) + network16(h.length);
+	n->start = IPV6_HEADER;
+	n->end = IPV6_HEADER + network16(h.length);
 	__builtin_memcpy(n->src, h.src, sizeof(h.src));
 	__builtin_memcpy(n->dst, h.dst, sizeof(h.dst));
+	if (!is_extension(n->proto)) {
+		__builtin_memcpy(n->ports, h.ports, sizeof(h.ports));
+		return 1;
+	}
 	for (int i = 0; i < MAX_EXTENSIONS; i++) {
 		if (!is_extension(n->proto))
-			return 1;
+			break;
 		if (n->proto == HOP_BY_HOP && i > 0)
 			return 0;
 		if (!skip_extension(skb, n))
 			return 0;
 	}
-	return !is_extension(n->proto);
+	return !is_extension(n->proto) && later_ports(skb, n);
 }
 
 /* No host can have such an address, or not where it came from. */

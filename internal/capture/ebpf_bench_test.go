@@ -1,0 +1,76 @@
+package capture
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+
+	"knockd/internal/netlab/netlabtest"
+	"knockd/internal/packet"
+	"knockd/internal/packet/packettest"
+)
+
+// BenchmarkProgram measures what the program costs a packet, by the kernel's own count in its test-run facility: the
+// nanoseconds it shows are those, not the benchmark's. What the facility itself takes is the cost of an empty program.
+func BenchmarkProgram(b *testing.B) {
+	b.Run("empty", benchmarkEmpty)
+	for _, test := range []struct {
+		name      string
+		packet    packet.Packet
+		threshold int
+	}{
+		{"no door", stranger(1, tcp(443)), peace},
+		{"no door, IPv6", stranger6(1, tcp(443)), peace},
+		{"no door, UDP", stranger(1, udp(53)), peace},
+		{"neither TCP nor UDP", stranger(1, packet.Port{Proto: 1}), peace},
+		{"other destination", knock(own4, stranger(1, tcp(1)).Src, tcp(1)), peace},
+		{"held again", stranger(1, tcp(1)), always},
+		{"known", stranger(1, tcp(1)), peace},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			bench := newBench(b, heldSpec(), test.threshold)
+			frame := frameOf(test.packet, packettest.Options{Payload: make([]byte, 8)})
+			measure(b, bench.objects.Named, frame, func() { bench.delivered() })
+		})
+	}
+}
+
+func measure(b *testing.B, p *ebpf.Program, frame []byte, after func()) {
+	var sum, count time.Duration
+	for b.Loop() {
+		_, each, err := p.Benchmark(frame, 4000, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum, count = sum+each, count+1
+		after()
+	}
+	b.ReportMetric(float64(sum)/float64(count), "ns/packet")
+}
+
+// benchmarkEmpty measures a program that does nothing.
+func benchmarkEmpty(b *testing.B) {
+	needEBPF(b)
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.SocketFilter, License: "MIT", Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
+	})
+	netlabtest.Check(b, err)
+	b.Cleanup(func() { _ = p.Close() })
+	measure(b, p, frameOf(stranger(1, tcp(443)), packettest.Options{}), func() {})
+}
+
+// BenchmarkProgramStrangers measures a flood: every packet is the first of its source.
+func BenchmarkProgramStrangers(b *testing.B) {
+	bench := newBench(b, heldSpec(), always)
+	number := uint32(0)
+	options := ebpf.RunOptions{}
+	for b.Loop() {
+		number++
+		options.Data = frameOf(stranger(number, tcp(1)), packettest.Options{})
+		if _, err := bench.objects.Named.Run(&options); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
