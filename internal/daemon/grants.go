@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"knockd/internal/failpoint"
 	"knockd/internal/firewall"
 )
 
@@ -110,7 +111,12 @@ func (d *Daemon) grant(door *door, ip netip.Addr, length time.Duration, then fun
 	n.grants.add(key, max(before, until), d.clock.Now())
 	fw := n.fw
 	ok := n.work.submit(
-		func(ctx context.Context) error { return fw.Grant(ctx, name, ip, length) },
+		func(ctx context.Context) error {
+			failpoint.Hit("before the grant")
+			err := fw.Grant(ctx, name, ip, length)
+			failpoint.Hit("behind the grant")
+			return err
+		},
 		func(err error) { d.wasGranted(key, before, err); then(d.sayGrant(name, what, ip, length, err)) })
 	if !ok {
 		n.grants.until[key] = before

@@ -12,6 +12,7 @@ import (
 
 	"knockd/internal/command"
 	"knockd/internal/config"
+	"knockd/internal/failpoint"
 	"knockd/internal/journal"
 )
 
@@ -45,6 +46,7 @@ func (d *Daemon) startLedger(ctx context.Context) error {
 	}
 	j, err := journal.Open(journal.Options{
 		Dir: options.State, Fallback: fallbackOf(options.State), Strict: options.StateSet, Notice: d.notice,
+		Hook: func(step string) { failpoint.Hit("journal " + step) },
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"knockd/internal/command"
 	"knockd/internal/config"
+	"knockd/internal/failpoint"
 )
 
 // opening is a door that a start command opened and a stop command is to close.
@@ -65,15 +66,18 @@ func (d *Daemon) runStart(door *door, ip netip.Addr) {
 	d.openings.last++
 	o := &opening{id: d.openings.last, door: door.Name, ip: ip, stop: stop, timeout: door.CmdTimeout}
 	d.openings.byID[o.id] = o
+	failpoint.Hit("before the intent")
 	d.ledger.opening(o, d.clock.Now()+o.timeout, func() { d.startOpening(o, start) })
 }
 
 // startOpening runs the start command.
 func (d *Daemon) startOpening(o *opening, start string) {
+	failpoint.Hit("before the start command")
 	job := command.Job{Key: command.Key{Door: o.door, Source: o.ip}, Line: start, Event: command.EventStart, Token: o.id}
 	if !d.submit(job) {
 		d.forgetOpening(o)
 	}
+	failpoint.Hit("behind the start command")
 }
 
 // submit hands a command to the runner, with its line in the log.
@@ -114,6 +118,7 @@ func (d *Daemon) commandEnded(out command.Outcome) {
 
 // armClosing plans the stop command, and records the time.
 func (d *Daemon) armClosing(o *opening, at time.Duration) {
+	failpoint.Hit("before the closing is planned")
 	d.agenda.cancel(o.closing)
 	d.ledger.started(o, at)
 	o.closing = d.agenda.at(at, func(time.Duration) {
@@ -136,9 +141,11 @@ func (d *Daemon) extend(o *opening, timeout time.Duration) {
 
 // close runs the stop command. It stays on record until that has returned.
 func (d *Daemon) close(o *opening) {
+	failpoint.Hit("before the stop command")
 	o.stopped = true
 	job := command.Job{Key: command.Key{Door: o.door, Source: o.ip}, Line: o.stop, Event: command.EventStop, Token: o.id}
 	if d.submit(job) {
+		failpoint.Hit("behind the stop command")
 		return
 	}
 	// The runner's queue is full: a closing is never given up.
@@ -148,5 +155,6 @@ func (d *Daemon) close(o *opening) {
 func (d *Daemon) forgetOpening(o *opening) {
 	d.agenda.cancel(o.closing)
 	delete(d.openings.byID, o.id)
+	failpoint.Hit("before the closing is recorded")
 	d.ledger.closed(o)
 }

@@ -81,7 +81,7 @@ func Start(t testing.TB, n *netlab.Namespace, o Options) *Daemon {
 	t.Cleanup(func() {
 		d.Kill()
 		if t.Failed() {
-			t.Logf("%s printed:\n%s", filepath.Base(d.cmd.Path), d.Output())
+			t.Logf("%s printed:\n%s", filepath.Base(d.cmd.Path), lastLines(d.Output(), 60))
 		}
 	})
 	return d
@@ -244,4 +244,23 @@ func (o *output) wait(text string, n int) bool {
 			return false
 		}
 	}
+}
+
+// Running reports whether the process has not ended.
+func (d *Daemon) Running() bool {
+	select {
+	case <-d.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// lastLines is the end of a long output.
+func lastLines(text string, n int) string {
+	lines := strings.Split(text, "\n")
+	if len(lines) > n {
+		lines = append([]string{"..."}, lines[len(lines)-n:]...)
+	}
+	return strings.Join(lines, "\n")
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"knockd/internal/failpoint"
 )
 
 // answerWait bounds the wait for the kernel, which as a rule has answered before the request returns.
@@ -40,6 +42,8 @@ func (s *socket) close() error { return s.conn.Close() }
 
 // transact applies the messages as one transaction: all of them or none. The error is the kernel's first.
 func (s *socket) transact(ctx context.Context, messages ...netlink.Message) error {
+	failpoint.Hit("before a transaction")
+	defer failpoint.Hit("behind a transaction")
 	if len(messages) == 0 {
 		return nil
 	}

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Entry is a door that a start command opened and that is not closed yet.
@@ -42,7 +44,7 @@ type Options struct {
 	Dir string
 	// Fallback is used while Dir can't be written, empty for none: then what happens is kept in memory.
 	Fallback string
-	// Strict makes a Dir that can't be used an error of Open.
+	// Strict makes a Dir that can't be used an error of Open; a full disk is none.
 	Strict bool
 	// Notice is told what an operator should know, once when it begins and once when it is over. It is called on the
 	// journal's goroutine, and must not block.
@@ -133,7 +135,7 @@ func (j *Journal) open() error {
 			return nil
 		}
 	}
-	if j.opts.Strict {
+	if j.opts.Strict && !full(mainErr) {
 		return fmt.Errorf("opening the state in %s: %w", j.opts.Dir, mainErr)
 	}
 	if errors.Is(mainErr, errLocked) {
@@ -144,6 +146,9 @@ func (j *Journal) open() error {
 	j.warnings = append(j.warnings, j.Trouble())
 	return nil
 }
+
+// full tells a disk that is full: the directory is the right one, and doors must open.
+func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 // mustAct tells errors that no fallback mends.
 func mustAct(err error) bool { return errors.Is(err, ErrNewer) }

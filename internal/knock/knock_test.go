@@ -328,7 +328,7 @@ func (w *world) packet(now time.Duration) packet.Packet {
 func TestAgainstTheOracle(t *testing.T) {
 	worlds := 3000
 	if testing.Short() {
-		worlds = 300
+		worlds = 100
 	}
 	for seed := range uint64(worlds) {
 		compare(t, seed, 200)

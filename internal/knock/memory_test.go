@@ -20,7 +20,7 @@ func stranger(i uint32) netip.Addr {
 func TestMemoryIsBounded(t *testing.T) {
 	strangers := uint32(10_000_000)
 	if testing.Short() {
-		strangers = 1_000_000
+		strangers = 400_000
 	}
 	e := engineOf(doorOf(25, 1, 2, 3))
 	var events []Event

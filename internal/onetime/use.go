@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"knockd/internal/failpoint"
 )
 
 // Use marks the current line as used, and returns once that is on disk; the next usable line is then current. With an
@@ -65,10 +67,13 @@ func (f *File) mark(file *os.File, text []byte, at int) error {
 		marked = bytes.Clone(text)
 		marked[at] = '#'
 	}
+	failpoint.Hit("before a sequence is marked")
 	if _, err := file.WriteAt([]byte{'#'}, int64(at)); err != nil {
 		return fmt.Errorf("marking a line: %w", err)
 	}
+	failpoint.Hit("before the mark is on disk")
 	err := file.Sync()
+	failpoint.Hit("behind the mark")
 	// Whatever the disk said, the line is not to be current again: it was on the wire.
 	f.load(marked)
 	if err != nil {
@@ -93,6 +98,7 @@ func replace(path string, old *os.File, text []byte) error {
 	if err = errors.Join(err, like(file, info), file.Sync(), file.Close()); err != nil {
 		return err
 	}
+	failpoint.Hit("before a marked copy takes the place")
 	if err := os.Rename(file.Name(), path); err != nil {
 		return err
 	}
