@@ -109,3 +109,17 @@ func TestRPM(t *testing.T) {
 	m.fails("pidof knockd")
 	want(t, strings.TrimSpace(m.run("ls /etc/knockd.conf")), "/etc/knockd.conf")
 }
+
+// TestOverStockWithoutSystemd: the stock package's init script, which dpkg leaves in place, starts ours.
+func TestOverStockWithoutSystemd(t *testing.T) {
+	m := overStock(t, "START_KNOCKD=1\nKNOCKD_OPTS=\"-i eth0\"\n")
+	m.write("/sbin/runlevel", 0o755, "#!/bin/sh\necho N 2\n")
+	m.run("rmdir /run/systemd/system && ln -s /bin/true /sbin/init && /etc/init.d/knockd start")
+	before := m.pid()
+	m.replace(t, "")
+	if m.pid() == before {
+		t.Error("the stock daemon still runs")
+	}
+	m.run("apt-get remove -y knockd </dev/null")
+	m.fails("pidof knockd")
+}
