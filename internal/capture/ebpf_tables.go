@@ -72,9 +72,9 @@ func (t *tables) update(r rules) error {
 	if limit := t.maps.Destinations.MaxEntries(); uint64(len(next.Destinations)) > uint64(limit) {
 		return fmt.Errorf("%d own addresses and targets are more than %d", len(next.Destinations), limit)
 	}
-	err := t.change(next, doubled)
+	err := t.setLimit(r.floodThreshold)
 	if err == nil {
-		err = t.setLimit(r.floodThreshold)
+		err = t.change(next, doubled)
 	}
 	if err != nil {
 		t.ports = filter.Ports{}

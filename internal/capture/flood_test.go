@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -62,8 +63,8 @@ func newFlood(t testing.TB, s *scene, to packet.Port) *flood {
 	netlabtest.Check(t, unix.SetsockoptInt(f.fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1))
 	netlabtest.Check(t, unix.Bind(f.fd, &unix.SockaddrLinklayer{Ifindex: at.Index}))
 	for i := range f.frames {
-		b := append(append([]byte(s.pair.ServerMAC), s.pair.ClientMAC...), 8, 0)
-		f.frames[i] = append(b, packettest.Build(s.knock4(to), packettest.Options{})...)
+		ip := packettest.Build(s.knock4(to), packettest.Options{})
+		f.frames[i] = slices.Concat(s.pair.ServerMAC, s.pair.ClientMAC, []byte{8, 0}, ip)
 		f.iovecs[i].Base = &f.frames[i][0]
 		f.iovecs[i].SetLen(len(f.frames[i]))
 		f.messages[i].header.Iov = &f.iovecs[i]
@@ -112,8 +113,7 @@ func benchmarkFlood(b *testing.B, backend config.Backend, kind floodKind) {
 	s := newScene(b, backend, tcp(7000))
 	w := s.want(backend, tcp(7000), tcp(8000), tcp(9000))
 	w.FloodThreshold = 1000
-	s.c.Set(w)
-	s.sync()
+	s.set(w)
 	f := newFlood(b, s, tcp(7000))
 	f.kind = kind
 	stop := make(chan struct{})
