@@ -45,7 +45,7 @@ func (j *Journal) lock(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := flock(file); err != nil {
 		_ = file.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return errLocked
@@ -54,6 +54,22 @@ func (j *Journal) lock(dir string) error {
 	}
 	j.locks = append(j.locks, file)
 	return nil
+}
+
+// A daemon that was killed a moment ago may have left a child between fork and exec, which holds its lock for that long.
+const (
+	lockTries = 20
+	lockPause = 50 * time.Millisecond
+)
+
+func flock(file *os.File) error {
+	for try := 1; ; try++ {
+		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || try == lockTries {
+			return err
+		}
+		time.Sleep(lockPause)
+	}
 }
 
 func (j *Journal) unlock() {
