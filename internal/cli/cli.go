@@ -52,6 +52,7 @@ func verbs() []verb {
 		{"reload", "[-c FILE]", "read the configuration anew, and wait for the outcome", reload},
 		{"rehearse", "[-c FILE] [--json]", "with Hide = rehearse: who would have been locked out", rehearse},
 		{"unhide", "[-c FILE]", "show every port", unhide},
+		{"convert", "[-c FILE] [--json]", "turn doors with firewall commands into native ones, as a diff", convertFile},
 		{"guard", "[-c FILE]", "hide the ports without a daemon, before the network comes up", guard},
 	}
 }
