@@ -66,11 +66,7 @@ func (e *extended) attach(t tap) (socket, error) {
 
 // listen makes s ready, in the order that loses and lets in nothing: program, reader, bind.
 func (e *extended) listen(s *extendedSocket) error {
-	program := e.objects.Named
-	if s.tap.index == 0 {
-		program = e.objects.Any
-	}
-	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, program.FD()); err != nil {
+	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, e.objects.Knock.FD()); err != nil {
 		return fmt.Errorf("attaching the program: %w", err)
 	}
 	if err := s.countDrops(); err != nil {

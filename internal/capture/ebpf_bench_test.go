@@ -32,7 +32,7 @@ func BenchmarkProgram(b *testing.B) {
 		b.Run(test.name, func(b *testing.B) {
 			bench := newBench(b, heldSpec(), test.threshold)
 			frame := frameOf(test.packet, packettest.Options{Payload: make([]byte, 8)})
-			measure(b, bench.objects.Named, frame, func() { bench.delivered() })
+			measure(b, bench.objects.Knock, frame, func() { bench.delivered() })
 		})
 	}
 }
@@ -69,7 +69,7 @@ func BenchmarkProgramStrangers(b *testing.B) {
 	for b.Loop() {
 		number++
 		options.Data = frameOf(stranger(number, tcp(1)), packettest.Options{})
-		if _, err := bench.objects.Named.Run(&options); err != nil {
+		if _, err := bench.objects.Knock.Run(&options); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -37,8 +37,9 @@ type eventReader struct {
 	pace   pace
 	sample ringbuf.Record
 	batch  *Batch
-	// lastKey and lastDst are what the last record had: most have the same.
-	lastKey    uint32
+	// What the last record had: most have the same.
+	lastIndex  uint32
+	lastFamily uint8
 	lastSocket *extendedSocket
 	lastDst    uint32
 	lastName   netip.Addr
@@ -185,10 +186,18 @@ func (r *eventReader) keepAll() (n int) {
 	return n
 }
 
+// socketOf returns the socket that saw a packet, nil if it is closed.
+func (r *eventReader) socketOf(k *record) *extendedSocket {
+	if s, ok := r.sockets[k.ifindex]; ok {
+		return s
+	}
+	return r.sockets[allInterfaces|uint32(k.family)]
+}
+
 // keep puts a packet into the batch.
 func (r *eventReader) keep(k *record) {
-	if key := k.key(); r.lastSocket == nil || key != r.lastKey {
-		r.lastKey, r.lastSocket = key, r.sockets[key]
+	if r.lastSocket == nil || k.ifindex != r.lastIndex || k.family != r.lastFamily {
+		r.lastIndex, r.lastFamily, r.lastSocket = k.ifindex, k.family, r.socketOf(k)
 	}
 	if r.lastSocket == nil {
 		return // its socket is closed

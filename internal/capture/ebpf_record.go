@@ -12,25 +12,17 @@ import (
 
 // record is struct record of held.h. A sample of the ring has one, or two of one source.
 type record struct {
-	_               structs.HostLayout
-	time            uint64
-	src             [4]uint32
-	ifindex, dst    uint32
-	sport, dport    uint16
-	proto           uint8
-	flags           uint8
-	family, anySock uint8
+	_            structs.HostLayout
+	time         uint64
+	src          [4]uint32
+	ifindex, dst uint32
+	sport, dport uint16
+	proto        uint8
+	flags        uint8
+	family, _    uint8
 }
 
 const recordSize = int(unsafe.Sizeof(record{}))
-
-// key is that of the socket that saw the packet.
-func (r *record) key() uint32 {
-	if r.anySock != 0 {
-		return allInterfaces | uint32(r.family)
-	}
-	return r.ifindex
-}
 
 // source is the address in network order.
 func (r *record) source() netip.Addr {

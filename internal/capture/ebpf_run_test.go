@@ -70,7 +70,7 @@ func (b *bench) show(packets ...packet.Packet) []packet.Packet {
 
 func (b *bench) run(frame []byte) {
 	b.t.Helper()
-	if n, err := b.objects.Named.Run(&ebpf.RunOptions{Data: frame}); err != nil || n != 0 {
+	if n, err := b.objects.Knock.Run(&ebpf.RunOptions{Data: frame}); err != nil || n != 0 {
 		b.t.Fatalf("the program returned %d, %v", n, err)
 	}
 }

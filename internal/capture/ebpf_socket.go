@@ -29,7 +29,7 @@ type extendedSocket struct {
 	dropped uint64
 }
 
-// key tells sockets apart in records and in the map of drops.
+// key tells sockets apart in the map of drops.
 func (t tap) key() uint32 {
 	switch {
 	case t.index != 0:

@@ -49,20 +49,29 @@ func newTables(m *bpf.KnockMaps) (tables, error) {
 	for i := range t.setting.CheckKey {
 		t.setting.CheckKey[i] |= 1
 	}
-	return t, t.setLimit(0)
+	return t, t.set(rules{})
 }
 
-// setLimit sets the number of new sources a second that make a flood; 0: one is.
-func (t *tables) setLimit(threshold int) error {
-	const window = 1 << 30 // ns, as in held.h
-	t.setting.Limit = 0
-	if threshold > 0 {
-		t.setting.Limit = (uint64(min(threshold, 1<<30))*window + 1e9 - 1) / 1e9
+// set writes what is not about ports and addresses.
+func (t *tables) set(r rules) error {
+	t.setting.Limit = windowLimit(r.floodThreshold)
+	t.setting.NoVlan = 0
+	if r.spec.NoVLAN {
+		t.setting.NoVlan = 1
 	}
 	if err := t.maps.Settings.Put(uint32(0), &t.setting); err != nil {
 		return fmt.Errorf("changing the settings: %w", err)
 	}
 	return nil
+}
+
+// windowLimit turns a number of new sources a second into one of a window; 0: every new source is a flood.
+func windowLimit(threshold int) uint64 {
+	const window = 1 << 30 // ns, as in held.h
+	if threshold <= 0 {
+		return 0
+	}
+	return (uint64(min(threshold, 1<<30))*window + 1e9 - 1) / 1e9
 }
 
 // update changes the maps to what r asks for. After an error, of which only want of memory is known, the next update
@@ -72,7 +81,7 @@ func (t *tables) update(r rules) error {
 	if limit := t.maps.Destinations.MaxEntries(); uint64(len(next.Destinations)) > uint64(limit) {
 		return fmt.Errorf("%d own addresses and targets are more than %d", len(next.Destinations), limit)
 	}
-	err := t.setLimit(r.floodThreshold)
+	err := t.set(r)
 	if err == nil {
 		err = t.change(next, doubled)
 	}

@@ -3,10 +3,12 @@ package capture
 import (
 	"errors"
 	"io/fs"
+	"sync"
 	"testing"
 
 	"github.com/cilium/ebpf"
 
+	"knockd/internal/capture/bpf"
 	"knockd/internal/config"
 	"knockd/internal/netlab"
 	"knockd/internal/netlab/netlabtest"
@@ -15,14 +17,21 @@ import (
 // needEBPF skips where this kernel or this user can't have the backend.
 func needEBPF(t testing.TB) {
 	t.Helper()
-	c := New(Options{})
-	b, err := openEBPF(outlet{batches: c.batches, barrier: c.barrier, failed: c.failures.report})
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, ebpf.ErrNotSupported) {
-		err = &netlab.Unsupported{What: "the eBPF backend", Err: err}
-	}
-	netlabtest.Check(t, err)
-	b.close()
+	netlabtest.Check(t, canEBPF())
 }
+
+// canEBPF tries once.
+var canEBPF = sync.OnceValue(func() error {
+	var o bpf.KnockObjects
+	err := loadEBPF(&o)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, ebpf.ErrNotSupported) {
+		return &netlab.Unsupported{What: "the eBPF backend", Err: err}
+	}
+	if err != nil {
+		return err
+	}
+	return o.Close()
+})
 
 func TestEBPF(t *testing.T) {
 	needEBPF(t)

@@ -35,9 +35,7 @@ struct record {
 	/* The number of the destination. */
 	u32 dst;
 	u16 sport, dport;
-	u8 proto, flags, family;
-	/* The socket is one of all interfaces. */
-	u8 any;
+	u8 proto, flags, family, unused;
 };
 
 struct place {
@@ -45,7 +43,7 @@ struct place {
 	u64 time;
 	/* dport, sport, ifindex */
 	u64 where;
-	/* dst, any, state, proto, flags */
+	/* dst, state, proto, flags */
 	u64 what;
 };
 
@@ -63,6 +61,8 @@ struct {
 struct setting {
 	/* The most new sources of a window in peace; 0: there is no peace. */
 	u64 limit;
+	/* Frames of VLANs count on the VLAN's own interface only. */
+	u64 no_vlan;
 	/* Secret; the keys of check are odd. */
 	u64 tag_key[2], check_key[3];
 };
@@ -93,7 +93,10 @@ struct {
 	__uint(max_entries, RING_BYTES);
 } ring SEC(".maps");
 
-/* Packets that the ring had no room for, by socket: an interface, or ALL and the version of IP. */
+/*
+ * Packets that the ring had no room for, by socket: that of the interface, else that of all interfaces, of which there is
+ * one for each version of IP.
+ */
 enum { ALL = 1u << 31 };
 
 struct {
@@ -152,7 +155,7 @@ inlined void pack(struct place *p, const struct record *r, u32 state)
 {
 	p->time = r->time;
 	p->where = (u64)r->dport << 48 | (u64)r->sport << 32 | r->ifindex;
-	p->what = (u64)r->dst << 32 | (u64)r->any << 24 | (u64)state << 16 | (u64)r->proto << 8 | r->flags;
+	p->what = (u64)r->dst << 32 | (u64)state << 16 | (u64)r->proto << 8 | r->flags;
 }
 
 inlined void unpack(struct record *r, const struct place *p)
@@ -162,7 +165,6 @@ inlined void unpack(struct record *r, const struct place *p)
 	r->sport = p->where >> 32;
 	r->ifindex = p->where;
 	r->dst = p->what >> 32;
-	r->any = p->what >> 24;
 	r->proto = p->what >> 8;
 	r->flags = p->what;
 }
@@ -238,9 +240,11 @@ inlined int flood(u64 now, u64 count, const struct setting *s)
 
 inlined void count_drops(const struct record *r, u64 count)
 {
-	u32 key = r->any ? ALL | r->family : r->ifindex;
-	u64 *sum = map_lookup(&drops, &key);
+	u32 one = r->ifindex, all = ALL | r->family;
+	u64 *sum = map_lookup(&drops, &one);
 
+	if (!sum)
+		sum = map_lookup(&drops, &all);
 	if (sum)
 		*sum += count;
 }
@@ -269,17 +273,13 @@ inlined int repeats(const struct record *r, const struct place *held, u64 marks)
 }
 
 /* Decides about the packet r[1]; r[0] has room for one that was held. */
-inlined void admit(struct record *r, u64 marks)
+inlined void admit(struct record *r, u64 marks, const struct setting *s)
 {
-	struct setting *s;
 	struct place found = {};
 	struct bucket *b;
-	u32 zero = 0, key, at;
+	u32 key, at;
 	u64 tag;
 
-	s = map_lookup(&settings, &zero);
-	if (!s)
-		return;
 	tag = source_tag(&r[1], s);
 	key = tag & (BUCKETS - 1);
 	b = map_lookup(&table, &key);

@@ -66,13 +66,15 @@ inlined int network_header(struct __sk_buff *skb, struct network *n)
 	return 0;
 }
 
-inlined void look(struct __sk_buff *skb, u32 any)
+inlined void look(struct __sk_buff *skb)
 {
 	struct network n = {};
 	struct record r[2] = {};
 	u32 udp, key, port;
 	struct bits *bits;
 	struct door *door;
+	struct setting *s;
+	u32 zero = 0;
 	int flags;
 
 	if (!network_header(skb, &n) || (n.proto != TCP && n.proto != UDP))
@@ -85,6 +87,9 @@ inlined void look(struct __sk_buff *skb, u32 any)
 	key = udp << 16 | port;
 	door = map_lookup(&doors, &key);
 	if (!door || !door->flags || impossible_source(&n, skb->ifindex))
+		return;
+	s = map_lookup(&settings, &zero);
+	if (!s || (s->no_vlan && tagged(skb)))
 		return;
 	flags = transport_flags(skb, &n);
 	if (flags < 0 || !(door->flags >> flags & 1))
@@ -100,22 +105,12 @@ inlined void look(struct __sk_buff *skb, u32 any)
 	r[1].proto = n.proto;
 	r[1].flags = flags;
 	r[1].family = n.family;
-	r[1].any = any;
-	admit(r, door->marks);
+	admit(r, door->marks, s);
 }
 
-/* For a socket of one interface, where the frames of its VLANs don't count. */
-SEC("socket") int named(struct __sk_buff *skb)
+SEC("socket") int knock(struct __sk_buff *skb)
 {
-	if (!tagged(skb))
-		look(skb, 0);
-	return 0;
-}
-
-/* For the sockets of all interfaces. */
-SEC("socket") int any(struct __sk_buff *skb)
-{
-	look(skb, 1);
+	look(skb);
 	return 0;
 }
 

@@ -28,6 +28,7 @@ type KnockDoor struct {
 type KnockSetting struct {
 	_        structs.HostLayout
 	Limit    uint64
+	NoVlan   uint64
 	TagKey   [2]uint64
 	CheckKey [3]uint64
 }
@@ -44,8 +45,7 @@ const (
 	KnockMapSettings     = "settings"
 	KnockMapTable        = "table"
 	KnockMapWindows      = "windows"
-	KnockProgAny         = "any"
-	KnockProgNamed       = "named"
+	KnockProgKnock       = "knock"
 )
 
 // LoadKnock returns the embedded CollectionSpec for Knock.
@@ -90,8 +90,7 @@ type KnockSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KnockProgramSpecs struct {
-	Any   *ebpf.ProgramSpec `ebpf:"any"`
-	Named *ebpf.ProgramSpec `ebpf:"named"`
+	Knock *ebpf.ProgramSpec `ebpf:"knock"`
 }
 
 // KnockMapSpecs contains maps before they are loaded into the kernel.
@@ -167,14 +166,12 @@ type KnockVariables struct {
 //
 // It can be passed to LoadKnockObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KnockPrograms struct {
-	Any   *ebpf.Program `ebpf:"any"`
-	Named *ebpf.Program `ebpf:"named"`
+	Knock *ebpf.Program `ebpf:"knock"`
 }
 
 func (p *KnockPrograms) Close() error {
 	return _KnockClose(
-		p.Any,
-		p.Named,
+		p.Knock,
 	)
 }
 
