@@ -66,51 +66,51 @@ inlined int network_header(struct __sk_buff *skb, struct network *n)
 	return 0;
 }
 
-inlined void look(struct __sk_buff *skb)
+/* Looks closer at a packet to a port of which something is asked. */
+inlined void judge(struct __sk_buff *skb, const struct network *n, const struct door *door)
 {
-	struct network n = {};
 	struct record r[2] = {};
-	u32 udp, key, port;
-	struct bits *bits;
-	struct door *door;
-	struct setting *s;
 	u32 zero = 0;
+	struct setting *s = map_lookup(&settings, &zero);
 	int flags;
 
-	if (!network_header(skb, &n) || (n.proto != TCP && n.proto != UDP))
+	if (!s || (s->no_vlan && tagged(skb)) || impossible_source(n, skb->ifindex))
 		return;
-	port = network16(n.ports[1]);
-	udp = n.proto == UDP;
-	bits = map_lookup(&asked, &udp);
-	if (!bits || !(bits->bit[(port >> 3) & 8191] >> (port & 7) & 1))
-		return;
-	key = udp << 16 | port;
-	door = map_lookup(&doors, &key);
-	if (!door || !door->flags || impossible_source(&n, skb->ifindex))
-		return;
-	s = map_lookup(&settings, &zero);
-	if (!s || (s->no_vlan && tagged(skb)))
-		return;
-	flags = transport_flags(skb, &n);
+	flags = transport_flags(skb, n);
 	if (flags < 0 || !(door->flags >> flags & 1))
 		return;
-	r[1].dst = destination_number(&n);
+	r[1].dst = destination_number(n);
 	if (!r[1].dst)
 		return;
 	r[1].time = boottime();
-	__builtin_memcpy(r[1].src, n.src, sizeof(n.src));
+	__builtin_memcpy(r[1].src, n->src, sizeof(n->src));
 	r[1].ifindex = skb->ifindex;
-	r[1].sport = network16(n.ports[0]);
-	r[1].dport = port;
-	r[1].proto = n.proto;
+	r[1].sport = network16(n->ports[0]);
+	r[1].dport = network16(n->ports[1]);
+	r[1].proto = n->proto;
 	r[1].flags = flags;
-	r[1].family = n.family;
+	r[1].family = n->family;
 	admit(r, door->marks, s);
 }
 
 SEC("socket") int knock(struct __sk_buff *skb)
 {
-	look(skb);
+	struct network n;
+	struct bits *bits;
+	struct door *door;
+	u32 udp, port, key;
+
+	if (!network_header(skb, &n) || (n.proto != TCP && n.proto != UDP))
+		return 0;
+	udp = n.proto == UDP;
+	port = network16(n.ports[1]);
+	bits = map_lookup(&asked, &udp);
+	if (!bits || !(bits->bit[(port >> 3) & 8191] >> (port & 7) & 1))
+		return 0;
+	key = udp << 16 | port;
+	door = map_lookup(&doors, &key);
+	if (door && door->flags)
+		judge(skb, &n, door);
 	return 0;
 }
 

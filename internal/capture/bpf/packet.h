@@ -72,7 +72,9 @@ inlined int ipv4_header(struct __sk_buff *skb, struct network *n)
 	n->end = network16(h.length);
 	n->first = h.fragment & network16(0x2000);
 	n->src[0] = h.src;
+	n->src[1] = n->src[2] = n->src[3] = 0;
 	n->dst[0] = h.dst;
+	n->dst[1] = n->dst[2] = n->dst[3] = 0;
 	if (n->start != IPV4_HEADER)
 		return n->start > IPV4_HEADER && later_ports(skb, n);
 	__builtin_memcpy(n->ports, h.ports, sizeof(h.ports));
@@ -117,6 +119,7 @@ inlined int ipv6_header(struct __sk_buff *skb, struct network *n)
 		return 0;
 	n->family = 6;
 	n->proto = h.proto;
+	n->first = 0;
 	n->start = IPV6_HEADER;
 	n->end = IPV6_HEADER + network16(h.length);
 	__builtin_memcpy(n->src, h.src, sizeof(h.src));
