@@ -96,5 +96,12 @@ func loadEBPF(o *bpf.KnockObjects) error {
 			_ = unix.Prlimit(0, unix.RLIMIT_MEMLOCK, &old, nil)
 		}
 	}
-	return lacking("CAP_BPF", err)
+	switch {
+	case errors.Is(err, unix.EPERM):
+		// The library's own words suggest what was just tried.
+		return lacking("CAP_BPF", fmt.Errorf("loading the program: %w", unix.EPERM))
+	case err != nil:
+		return fmt.Errorf("loading the program, for which Linux 5.8 is needed: %w", err)
+	}
+	return nil
 }

@@ -3,15 +3,19 @@ package capture
 import (
 	"errors"
 	"io/fs"
+	"runtime"
 	"sync"
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"knockd/internal/capture/bpf"
 	"knockd/internal/config"
 	"knockd/internal/netlab"
 	"knockd/internal/netlab/netlabtest"
+	"knockd/internal/packet"
+	"knockd/internal/packet/packettest"
 )
 
 // needEBPF skips where this kernel or this user can't have the backend.
@@ -36,4 +40,61 @@ var canEBPF = sync.OnceValue(func() error {
 func TestEBPF(t *testing.T) {
 	needEBPF(t)
 	testBackend(t, config.CaptureEBPF)
+}
+
+// Without CAP_BPF there is the classic backend, and a reason that names what is missing; who insists gets that alone.
+func TestEBPFWithoutCapability(t *testing.T) {
+	c := New(Options{})
+	out := outlet{batches: c.batches, barrier: c.barrier, failed: c.failures.report}
+	type result struct {
+		b           backend
+		reason, err error
+	}
+	ended := make(chan [2]result, 1)
+	go func() {
+		// The thread is never unlocked: it ends with the goroutine.
+		runtime.LockOSThread()
+		var r [2]result
+		if err := keepCapabilities(1 << unix.CAP_NET_RAW); err != nil {
+			r[0].err = err
+		} else {
+			r[0].b, r[0].reason, r[0].err = choose(config.CaptureAuto, out)
+			r[1].b, r[1].reason, r[1].err = choose(config.CaptureEBPF, out)
+		}
+		ended <- r
+	}()
+	r := <-ended
+	if r[0].err != nil || r[0].b.kind() != config.CaptureClassic {
+		t.Fatalf("auto: %+v", r[0])
+	}
+	for _, err := range []error{r[0].reason, r[1].err} {
+		var missing *CapabilityError
+		if !errors.As(err, &missing) || missing.Capability != "CAP_BPF" {
+			t.Errorf("reason: %v", err)
+		}
+	}
+	t.Log(r[0].reason)
+}
+
+// A flood is held back in the kernel; a knock in it and a knock after it come through.
+func TestEBPFFlood(t *testing.T) {
+	needEBPF(t)
+	s := newScene(t, config.CaptureEBPF, tcp(7000))
+	w := s.want(config.CaptureEBPF, tcp(7000), udp(7000))
+	w.FloodThreshold = 10
+	s.set(w)
+	f := newFlood(t, s, tcp(7000))
+	sent, got := 0, 0
+	for range 200 {
+		sent += f.send()
+		got += len(s.sync())
+	}
+	// One window's worth comes through for each second that it takes, and what was there before.
+	if n := s.c.Stats(); n.Dropped != 0 || got > sent/2 {
+		t.Errorf("%d sent, %d captured, %+v", sent, got, n)
+	}
+	first, second := s.knock6(tcp(7000)), s.knock6(udp(7000))
+	got6 := s.arrive(packettest.Build(first, packettest.Options{}), packettest.Build(second, packettest.Options{}))
+	compare(t, got6, []packet.Packet{first, second}, s.at.Index)
+	s.until(s.knock4(udp(7000)))
 }

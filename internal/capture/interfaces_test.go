@@ -331,10 +331,13 @@ func testCapability(t *testing.T, b config.Backend) {
 }
 
 // dropCapabilities takes all capabilities from the calling thread.
-func dropCapabilities() error {
+func dropCapabilities() error { return keepCapabilities(0) }
+
+// keepCapabilities takes all capabilities from the calling thread but some of the first 32.
+func keepCapabilities(mask uint32) error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	_, _, errno := unix.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none)), 0)
+	sets := [2]unix.CapUserData{{Effective: mask, Permitted: mask}}
+	_, _, errno := unix.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets)), 0)
 	if errno != 0 {
 		return fmt.Errorf("dropping capabilities: %w", errno)
 	}
