@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"knockd/internal/filter"
+	"knockd/internal/netlab/netlabtest"
 	"knockd/internal/packet"
 	"knockd/internal/packet/packettest"
 )
@@ -186,4 +187,45 @@ func TestHeldStrangers(t *testing.T) {
 	if len(got) < 1000 {
 		t.Errorf("%d packets delivered", len(got))
 	}
+}
+
+// A place torn between two writers, with words of the one and of the other, is nobody's.
+func TestHeldTorn(t *testing.T) {
+	b := newBench(t, heldSpec(), always)
+	n := b.neighbours(2)
+	type bucket [8][4]uint64
+	var empty, one, other bucket
+	hold := func(p packet.Packet, at *bucket) {
+		t.Helper()
+		netlabtest.Check(t, b.objects.Table.Put(uint32(0), &empty))
+		if got := b.show(p); len(got) != 0 {
+			t.Fatalf("not held: %+v", got)
+		}
+		netlabtest.Check(t, b.objects.Table.Lookup(uint32(0), at))
+		if at[0] == [4]uint64{} && at[7] == [4]uint64{} {
+			t.Fatal("the bucket is empty")
+		}
+	}
+	second := stranger(n[1], udp(5))
+	second.SrcPort = 1234
+	hold(stranger(n[0], tcp(1)), &one)
+	hold(second, &other)
+	for mask := 1; mask < 15; mask++ {
+		torn := one
+		for place := range torn {
+			for word := range torn[place] {
+				if mask>>word&1 == 1 {
+					torn[place][word] = other[place][word]
+				}
+			}
+		}
+		for _, number := range n {
+			netlabtest.Check(t, b.objects.Table.Put(uint32(0), &torn))
+			if got := b.show(stranger(number, udp(2))); len(got) != 0 {
+				t.Errorf("mask %d: delivered %+v", mask, got)
+			}
+		}
+	}
+	netlabtest.Check(t, b.objects.Table.Put(uint32(0), &one))
+	same(t, b.show(stranger(n[0], udp(2))), []packet.Packet{stranger(n[0], tcp(1)), stranger(n[0], udp(2))})
 }
