@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"knockd/internal/advice"
 	"knockd/internal/config"
 	"knockd/internal/firewall"
 	"knockd/internal/packet"
@@ -84,6 +85,10 @@ func (r *Report) checkFirewall(ctx context.Context, conf *loaded) {
 		}
 		_ = fw.Close()
 	}
+	findings := []advice.Finding(nil)
+	if err == nil {
+		findings, err = advice.Check(ctx, opensOf(conf))
+	}
 	if isPermission(err) {
 		r.note(0, "run knockd check as root", "what other firewall tables do to opened ports was not looked at: %v", err)
 		return
@@ -92,6 +97,28 @@ func (r *Report) checkFirewall(ctx context.Context, conf *loaded) {
 		r.note(0, "", "what other firewall tables do to opened ports can't be read: %v", err)
 		return
 	}
+	for _, f := range findings {
+		r.warn(conf.lineOf(f.Door), f.Fix, "door %s: %s", f.Door, f.Problem)
+	}
+}
+
+func opensOf(conf *loaded) []advice.Open {
+	var list []advice.Open
+	for _, d := range conf.doors {
+		for _, p := range d.Open {
+			list = append(list, advice.Open{Door: d.Name, Ports: p})
+		}
+	}
+	return list
+}
+
+func (l *loaded) lineOf(door string) int {
+	for _, d := range l.doors {
+		if d.Name == door {
+			return d.Line
+		}
+	}
+	return 0
 }
 
 // checkSession warns if the session that asks would have no way back.
