@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 
+	"knockd/internal/filter"
 	"knockd/internal/netlab/netlabtest"
 	"knockd/internal/packet"
 	"knockd/internal/packet/packettest"
@@ -75,5 +76,18 @@ func BenchmarkProgramStrangers(b *testing.B) {
 		if _, err := bench.objects.Knock.Run(&options); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkUpdate measures a change of one sequence among 20,000 doors.
+func BenchmarkUpdate(b *testing.B) {
+	s := heldSpec()
+	for n := range uint16(20000) {
+		s.Rules = append(s.Rules, filter.Rule{Ports: []packet.Port{tcp(3 * n), udp(3*n + 1), tcp(3*n + 2)}})
+	}
+	bench := newBench(b, s, peace)
+	for n := uint16(0); b.Loop(); n++ {
+		s.Rules[0].Ports = []packet.Port{udp(n), udp(n + 1), udp(n + 2)}
+		netlabtest.Check(b, bench.tables.update(rules{spec: s, floodThreshold: peace}))
 	}
 }

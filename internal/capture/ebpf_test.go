@@ -98,3 +98,31 @@ func TestEBPFFlood(t *testing.T) {
 	compare(t, got6, []packet.Packet{first, second}, s.at.Index)
 	s.until(s.knock4(udp(7000)))
 }
+
+// Reading allocates nothing.
+func TestRecordAllocates(t *testing.T) {
+	b := newBench(t, heldSpec(), peace)
+	c := New(Options{})
+	r, err := newEventReader(outlet{batches: c.batches}, b.objects.Ring, b.tables.names)
+	netlabtest.Check(t, err)
+	defer r.closeFDs()
+	defer func() { _ = r.ring.Close() }()
+	s := &extendedSocket{}
+	r.sockets[1] = s
+	_, _, err = b.objects.Knock.Benchmark(frameOf(stranger(1, tcp(1)), packettest.Options{}), 6*batchPackets, nil)
+	netlabtest.Check(t, err)
+	for range batchesInFlight { // each has its array made at its first use
+		c.Release(r.out.batches.take(nil))
+	}
+	if n := testing.AllocsPerRun(4, func() {
+		r.batch = r.out.batches.take(nil)
+		r.fill()
+		got := <-c.Batches()
+		if len(got.Packets) < batchPackets-2 || got.Packets[0].Port != tcp(1) {
+			t.Fatalf("%d packets", len(got.Packets))
+		}
+		c.Release(got)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
