@@ -169,7 +169,7 @@ inlined void unpack(struct record *r, const struct place *p)
 	r->flags = p->what;
 }
 
-/* Writes a packet or, as KNOWN, but when it came and that it did. */
+/* Writes a packet. Of a KNOWN source only the time matters: that of its last packet. */
 inlined void put(struct bucket *b, u32 i, u64 tag, const struct record *r, u32 state, const struct setting *s)
 {
 	struct place p, *to = &b->place[i & (PLACES - 1)];
@@ -182,8 +182,8 @@ inlined void put(struct bucket *b, u32 i, u64 tag, const struct record *r, u32 s
 }
 
 /*
- * Finds a source: 1, and its place and what is there; or 0, and the place to overwrite: an empty one, else the oldest,
- * where known sources count as an eighth of their age.
+ * Finds a source: 1, and its place and what is there; or 0, and the place to overwrite: an empty one, else the oldest.
+ * Known sources have no privilege: then a flood of sources that send twice would drive out whoever has sent once.
  */
 inlined int find(struct bucket *b, u64 tag, u64 now, const struct setting *s, u32 *at, struct place *found)
 {
@@ -197,10 +197,8 @@ inlined int find(struct bucket *b, u64 tag, u64 now, const struct setting *s, u3
 		struct place p = {from->check, from->time, from->where, from->what};
 		u64 age = p.time < now ? now - p.time : 0;
 
-		if (state_of(&p) == 0)
+		if (!state_of(&p))
 			age = ~0ull;
-		else if (state_of(&p) == KNOWN)
-			age >>= 3;
 		if (state_of(&p) && (p.check ^ checksum(&p, s)) == tag) {
 			if (!hit) {
 				hit = 1;
