@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"knockd/internal/netlab/netlabtest"
 )
 
@@ -14,8 +16,10 @@ import (
 // zone: the files are the same bytes.
 func TestReproducible(t *testing.T) {
 	tree, out := filepath.Join(t.TempDir(), "elsewhere"), t.TempDir()
-	netlabtest.Check(t, run(repository, nil, "sh", "-c",
-		"umask 077 && mkdir "+tree+" && tar -cf - --exclude=./dist --exclude=./bin . | tar -xof - -C "+tree))
+	old := unix.Umask(0o077)
+	err := copyTree(lab("source"), tree)
+	unix.Umask(old)
+	netlabtest.Check(t, err)
 	netlabtest.Check(t, pack(tree, out, "ARCHES="+hostArch, "CLIENTS=windows/amd64", "TZ=Asia/Tokyo", "LANG=de_DE.UTF-8"))
 	again, err := filepath.Glob(filepath.Join(out, "knock*"))
 	netlabtest.Check(t, err)
@@ -53,7 +57,7 @@ func TestMakeInstall(t *testing.T) {
 	mine := filepath.Join(dest, "etc/default/knockd")
 	netlabtest.Check(t, os.MkdirAll(filepath.Dir(mine), 0o755))
 	netlabtest.Check(t, os.WriteFile(mine, []byte("mine\n"), 0o644))
-	netlabtest.Check(t, run(repository, nil, "make", "install", "PREFIX=/opt/knock", "DESTDIR="+dest))
+	netlabtest.Check(t, run(lab("source"), nil, "make", "install", "PREFIX=/opt/knock", "DESTDIR="+dest))
 	for _, name := range []string{
 		"sbin/knockd", "bin/knock", "share/man/man8/knockd.8", "share/man/man1/knock.1", "share/man/man5/knockd.conf.5",
 		"lib/systemd/system/knockd.service", "lib/systemd/system/knockd-native.service", "lib/systemd/system/knockd-guard.service",

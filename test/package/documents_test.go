@@ -135,8 +135,8 @@ func (w *world) typed(line string, s scenario) (string, int) {
 func (w *world) inSource(line string) string {
 	w.t.Helper()
 	if w.source == "" {
-		w.source = w.t.TempDir()
-		netlabtest.Check(w.t, run(repository, nil, "sh", "-c", "tar -cf - --exclude=./dist --exclude=./bin . | tar -xof - -C "+w.source))
+		w.source = filepath.Join(w.t.TempDir(), "source")
+		netlabtest.Check(w.t, copyTree(lab("source"), w.source))
 	}
 	out := filepath.Join(w.source, ".out")
 	err := run(w.source, nil, "sh", "-c", "{ "+line+"; } >.out 2>&1")

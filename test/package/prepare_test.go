@@ -16,12 +16,22 @@ import (
 // repository is the root of the sources, as go test sees it.
 const repository = "../.."
 
-// prepare makes the packages and the Debian root, at the same time.
+// prepare makes a copy of the sources, which nobody changes meanwhile, and of it the packages; at the same time the
+// Debian root.
 func prepare(dir string) error {
+	source := filepath.Join(dir, "source")
+	if err := copyTree(repository, source); err != nil {
+		return err
+	}
 	built := make(chan error, 1)
-	go func() { built <- pack(repository, filepath.Join(dir, "dist"), others...) }()
+	go func() { built <- pack(source, filepath.Join(dir, "dist"), others...) }()
 	err := debian(filepath.Join(dir, "root"))
 	return errors.Join(err, <-built)
+}
+
+// copyTree copies sources, without what was built.
+func copyTree(from, to string) error {
+	return run(from, nil, "sh", "-c", `mkdir "$1" && tar -cf - --exclude=./dist --exclude=./bin . | tar -xof - --no-same-permissions -C "$1"`, "sh", to)
 }
 
 // others are built beside the packages for this machine: one more word size, and the client elsewhere.
