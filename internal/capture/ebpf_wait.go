@@ -1,9 +1,7 @@
 package capture
 
 import (
-	"errors"
 	"fmt"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,18 +12,7 @@ func (r *eventReader) wait() bool {
 		{Fd: int32(r.watchFD), Events: unix.POLLIN},
 		{Fd: int32(r.ringFD), Events: unix.POLLIN},
 	}
-	var err error
-	if r.pace.flood {
-		// Nobody waits at the ring, so the kernel has nobody to wake for a packet.
-		timeout := unix.NsecToTimespec(r.pace.nap.Nanoseconds())
-		_, err = unix.Ppoll(fds[:1], &timeout, nil)
-	} else {
-		_, err = unix.Ppoll(fds[:], nil, nil)
-	}
-	if err != nil && !errors.Is(err, unix.EINTR) {
-		// ENOMEM is what is left of ppoll(2)'s errors. A poll that fails at once again must not burn the processor.
-		time.Sleep(longestNap)
-	}
+	r.pace.poll(&fds)
 	if fds[0].Revents != 0 {
 		r.watched()
 	}
@@ -51,20 +38,15 @@ func (r *eventReader) watched() {
 	}
 }
 
-// trouble reads a socket's pending error, which clears it, and reports it.
+// trouble reports what epoll said of a socket.
 func (r *eventReader) trouble(fd int32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, ok := r.byFD[fd]
 	if !ok {
-		return
+		return // closed meanwhile
 	}
-	number, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && number == 0 {
-		return
+	if err := pendingError(s.fd); err != nil {
+		r.out.failed(s.tap, fmt.Errorf("receiving: %w", err))
 	}
-	if err == nil {
-		err = unix.Errno(number)
-	}
-	r.out.failed(s.tap, fmt.Errorf("receiving: %w", err))
 }
