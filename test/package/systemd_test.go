@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -95,9 +96,13 @@ func TestSystemd(t *testing.T) {
 
 	server.install(built(t, "*-linux-"+hostArch+".deb"))
 	server.write("/etc/knockd.conf", 0o600, sshDoor)
+	free := server.freeBackend()
 	opens := func(unit string) {
 		t.Helper()
 		server.run("systemctl is-active " + unit)
+		if got := server.backend(); got != free {
+			t.Errorf("packets are taken by the %s under %s, without it by the %s", got, unit, free)
+		}
 		client.fails(sshWithin("2"))
 		want(t, client.run("knock -d 20 10.0.0.1 "+sequence+" && "+sshWithin("30")), "welcome")
 		server.run("knockd close ssh 10.0.0.2")
@@ -122,6 +127,20 @@ func TestSystemd(t *testing.T) {
 	server.run("apt-get purge -y knockd </dev/null")
 	want(t, client.run(sshWithin("30")), "welcome")
 	wantNone(t, server.run("systemctl list-units --all 'knockd*' --no-legend"), "active running", "failed")
+}
+
+// backend is how the running daemon takes packets from the kernel.
+func (m *machine) backend() string {
+	m.t.Helper()
+	return regexp.MustCompile(`\w+ backend`).FindString(m.run("knockd status"))
+}
+
+// freeBackend is the one of a daemon that no unit restricts.
+func (m *machine) freeBackend() string {
+	m.t.Helper()
+	m.run("knockd -d -p /run/free.pid")
+	defer m.run("kill $(cat /run/free.pid); " + soon("! pidof knockd >/dev/null"))
+	return m.backend()
 }
 
 // startsGame has a door with commands do under the unit what it does under Debian's: change iptables, and start a program
