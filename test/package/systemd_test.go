@@ -40,6 +40,7 @@ func newSystemd(t *testing.T, n *netlab.Namespace) *machine {
 		}
 		_ = nspawn.Process.Kill()
 		<-done
+		removeGroups()
 	})
 	if !m.booted(nspawn.Process.Pid, done) {
 		_ = nspawn.Process.Kill()
