@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"knockd/internal/capture"
+	"knockd/internal/config"
 	"knockd/internal/filter"
 	"knockd/internal/link"
 )
@@ -141,7 +142,16 @@ func (d *Daemon) captureFailed(e capture.Event) {
 		d.fail(e.Err)
 		return
 	}
-	d.say.line(fmt.Sprintf("can't listen on %s: %v (trying again)", e.Interface, e.Err))
+	if e.Interface == "" {
+		// The backend itself: where the configuration asks for one that does not work here, nothing ever will.
+		if !d.follow.started && d.conf.conf.Options.Capture != config.CaptureAuto {
+			d.fail(e.Err)
+			return
+		}
+		d.say.linef("capture: %v (trying again)", e.Err)
+		return
+	}
+	d.say.linef("can't listen on %s: %v (trying again)", e.Interface, e.Err)
 }
 
 // becomeReady tells systemd and the waiting parent, once, that the daemon does its work.

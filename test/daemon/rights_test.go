@@ -76,8 +76,10 @@ func TestCapabilitiesAreLetGo(t *testing.T) {
 	t.Parallel()
 	p := netlabtest.NewPair(t)
 	native := daemontest.Start(t, p.Server, daemontest.Options{
-		Config: "[one]\n\tsequence = 1000,3000\n\topen = tcp/22\n", Args: []string{"-v", "-i", "eth0"},
+		// The program must pass the verifier with CAP_BPF alone: it is loaded when the rest is gone.
+		Config: "[options]\n\tCapture = ebpf\n[one]\n\tsequence = 1000,3000\n\topen = tcp/22\n", Args: []string{"-v", "-i", "eth0"},
 	})
+	native.Wait("capturing with the ebpf backend")
 	native.Wait("listening on eth0...")
 	// CAP_NET_ADMIN is 12, CAP_NET_RAW 13, CAP_BPF 39 (capability.h).
 	if got := capabilities(t, native.Pid()); got&^(1<<12|1<<13|1<<39) != 0 || got&(1<<12|1<<13) != 1<<12|1<<13 {

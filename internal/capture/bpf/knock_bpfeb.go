@@ -29,6 +29,7 @@ type KnockSetting struct {
 	_        structs.HostLayout
 	Limit    uint64
 	NoVlan   uint64
+	Zero     uint64
 	TagKey   [2]uint64
 	CheckKey [3]uint64
 }
