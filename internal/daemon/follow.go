@@ -164,6 +164,7 @@ func (d *Daemon) becomeReady(status string) {
 		return
 	}
 	d.notifier.isReady = true
+	d.tidy()
 	d.notifier.ready(status)
 	if d.settings.Ready != nil {
 		d.settings.Ready()

@@ -15,7 +15,7 @@ import (
 
 // door is a door at run time.
 type door struct {
-	config.Door
+	*config.Door
 	// index is the door's number in the engine.
 	index int
 	// oneTime is nil for a door with a fixed sequence.
@@ -50,7 +50,7 @@ func loadText(path string, text []byte) (*loaded, error) {
 	l := &loaded{conf: conf, text: text}
 	l.notes = conf.Warnings
 	for i := range conf.Doors {
-		d := &door{Door: conf.Doors[i], index: i}
+		d := &door{Door: &conf.Doors[i], index: i}
 		if err := l.openOneTime(d); err != nil {
 			return nil, err
 		}

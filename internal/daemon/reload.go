@@ -105,6 +105,7 @@ func (d *Daemon) swap(next *loaded, then func(error)) {
 	d.planRehearsal()
 	d.keepLastGood()
 	d.notifier.ready("running with the configuration as re-read")
+	d.tidy()
 }
 
 // match finds, for each old door, the new one that means the same (-1: none): by name and everything it says, the
@@ -130,7 +131,7 @@ func match(old, next []*door) []int {
 
 // sameDoor compares what knocks in flight depend on.
 func sameDoor(a, b *door) bool {
-	x, y := a.Door, b.Door
+	x, y := *a.Door, *b.Door
 	x.Line, y.Line = 0, 0
 	return reflect.DeepEqual(x, y)
 }

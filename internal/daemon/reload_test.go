@@ -15,7 +15,7 @@ func doorsOfText(t *testing.T, text string) []*door {
 	}
 	var list []*door
 	for i := range conf.Doors {
-		list = append(list, &door{Door: conf.Doors[i], index: i})
+		list = append(list, &door{Door: &conf.Doors[i], index: i})
 	}
 	return list
 }
