@@ -6,29 +6,21 @@ import (
 	"knockd/internal/packet"
 )
 
-// admits reports whether a packet belongs to the stream of doors of a class.
-func (e *Engine) admits(class uint32, p *packet.Packet) bool {
-	c := &e.index.classes[class]
-	if p.Port.Proto == packet.TCP && !c.flags.Admits(p.Flags) {
-		return false
-	}
-	if c.target.IsValid() {
-		return c.target == p.Dst
-	}
-	_, ok := e.own[p.Dst]
-	return ok
+// flagged reports whether a packet to the destination of a class's doors has the flags that they ask for.
+func (e *Engine) flagged(class uint32, p *packet.Packet) bool {
+	return p.Port.Proto != packet.TCP || e.index.classes[class].Admits(p.Flags)
 }
 
-// counts reports whether some door lists the port and admits the packet.
+// counts reports whether some door that lists the port admits the packet.
 func (e *Engine) counts(info *portInfo, p *packet.Packet) bool {
-	if info.count > 0 && e.admits(info.class, p) {
+	if info.count > 0 && e.flagged(info.class, p) {
 		return true
 	}
 	if info.extra == nil {
 		return false
 	}
 	for _, c := range info.extra.classes {
-		if c.count > 0 && e.admits(c.class, p) {
+		if c.count > 0 && e.flagged(c.class, p) {
 			return true
 		}
 	}

@@ -1,10 +1,13 @@
 package knock
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // deadlines orders alignments by the time of their death. Those of one timeout die in the order they began, so that a list
 // for each timeout does, at constant cost; one that begins in the past (its packet was held back) and those of rare
-// timeouts are in a heap.
+// timeouts are in a heap. Strangers have queues of their own.
 type deadlines struct {
 	timeouts []time.Duration
 	lists    []ageList
@@ -16,7 +19,7 @@ type ageList struct{ first, last uint32 }
 // mostLists bounds the timeouts that have a list, since the earliest death is looked for in all of them.
 const mostLists = 32
 
-// class returns the number of a timeout.
+// class returns the number of a timeout, mostLists for one that has no list.
 func (d *deadlines) class(timeout time.Duration) uint32 {
 	for i, t := range d.timeouts {
 		if t == timeout {
@@ -31,35 +34,52 @@ func (d *deadlines) class(timeout time.Duration) uint32 {
 	return mostLists
 }
 
+// after returns when something that began dies.
+func after(began, timeout time.Duration) time.Duration {
+	if timeout > 0 && began > math.MaxInt64-timeout {
+		return math.MaxInt64
+	}
+	return began + timeout
+}
+
+// deadline is when an alignment is dead.
+func (e *Engine) deadline(a *alignment) time.Duration { return after(a.began, e.doors[a.door].Timeout) }
+
+// strangersDeadline is when the alignments of a stranger are dead.
+func (e *Engine) strangersDeadline(s *stranger) time.Duration {
+	return after(s.began, e.deadlines.timeouts[e.strangers.all[s.signature].timeout])
+}
+
 func (d *deadlines) bytes() int { return 4 * cap(d.heap) }
 
 // watch enters an alignment.
 func (e *Engine) watch(i uint32) {
 	a := e.alignments.at(i)
+	a.before, a.after, a.inHeap = 0, 0, false
 	class := e.doors[a.door].timeout
-	a.before, a.after, a.place = 0, 0, 0
-	if class < mostLists {
-		l := &e.deadlines.lists[class]
-		if l.last == 0 || e.alignments.at(l.last).began <= a.began {
-			a.before = l.last
-			if l.last != 0 {
-				e.alignments.at(l.last).after = i
-			} else {
-				l.first = i
-			}
-			l.last = i
-			return
-		}
+	if class == mostLists {
+		e.pushHeap(i)
+		return
 	}
-	e.deadlines.heap = append(e.deadlines.heap, i)
-	e.siftUp(len(e.deadlines.heap) - 1)
+	l := &e.deadlines.lists[class]
+	switch {
+	case l.last == 0:
+		l.first = i
+	case e.alignments.at(l.last).began <= a.began:
+		a.before = l.last
+		e.alignments.at(l.last).after = i
+	default:
+		e.pushHeap(i)
+		return
+	}
+	l.last = i
 }
 
 // unwatch takes an alignment out.
 func (e *Engine) unwatch(i uint32) {
 	a := e.alignments.at(i)
-	if a.place != 0 {
-		e.removeFromHeap(int(a.place) - 1)
+	if a.inHeap {
+		e.removeFromHeap(int(a.before))
 		return
 	}
 	l := &e.deadlines.lists[e.doors[a.door].timeout]
@@ -75,77 +95,36 @@ func (e *Engine) unwatch(i uint32) {
 	}
 }
 
-// oldest returns the alignment that dies first, 0 if there is none.
-func (e *Engine) oldest() (uint32, time.Duration) {
-	var first uint32
-	var at time.Duration
-	consider := func(i uint32) {
-		if i == 0 {
-			return
-		}
-		if dies := e.deadline(e.alignments.at(i)); first == 0 || dies < at {
-			first, at = i, dies
-		}
-	}
+// oldest returns the alignment that dies first, 0 if there is none, and when.
+func (e *Engine) oldest() (first uint32, at time.Duration) {
 	for _, l := range e.deadlines.lists {
-		consider(l.first)
+		if l.first == 0 {
+			continue
+		}
+		if dies := e.deadline(e.alignments.at(l.first)); first == 0 || dies < at {
+			first, at = l.first, dies
+		}
 	}
-	if len(e.deadlines.heap) > 0 {
-		consider(e.deadlines.heap[0])
+	if len(e.deadlines.heap) == 0 {
+		return first, at
+	}
+	top := e.deadlines.heap[0]
+	if dies := e.deadline(e.alignments.at(top)); first == 0 || dies < at {
+		return top, dies
 	}
 	return first, at
 }
 
-func (e *Engine) diesBefore(i, j uint32) bool {
-	return e.deadline(e.alignments.at(i)) < e.deadline(e.alignments.at(j))
-}
-
-func (e *Engine) setHeap(place int, i uint32) {
-	e.deadlines.heap[place] = i
-	e.alignments.at(i).place = uint32(place) + 1
-}
-
-func (e *Engine) siftUp(place int) {
-	i := e.deadlines.heap[place]
-	for place > 0 {
-		parent := (place - 1) / 2
-		if !e.diesBefore(i, e.deadlines.heap[parent]) {
-			break
+// oldestStranger returns the stranger that dies first, 0 if there is none, and when.
+func (e *Engine) oldestStranger() (first uint32, at time.Duration) {
+	for i := range e.deadlines.timeouts {
+		q := &e.strangers.queues[i]
+		if q.length == 0 {
+			continue
 		}
-		e.setHeap(place, e.deadlines.heap[parent])
-		place = parent
+		if dies := e.strangersDeadline(e.strangers.at(q.head)); first == 0 || dies < at {
+			first, at = q.head, dies
+		}
 	}
-	e.setHeap(place, i)
-}
-
-func (e *Engine) siftDown(place int) {
-	heap := e.deadlines.heap
-	i := heap[place]
-	for {
-		child := 2*place + 1
-		if child >= len(heap) {
-			break
-		}
-		if child+1 < len(heap) && e.diesBefore(heap[child+1], heap[child]) {
-			child++
-		}
-		if !e.diesBefore(heap[child], i) {
-			break
-		}
-		e.setHeap(place, heap[child])
-		place = child
-	}
-	e.setHeap(place, i)
-}
-
-func (e *Engine) removeFromHeap(place int) {
-	last := len(e.deadlines.heap) - 1
-	moved := e.deadlines.heap[last]
-	e.deadlines.heap = e.deadlines.heap[:last]
-	if place == last {
-		return
-	}
-	e.setHeap(place, moved)
-	e.siftDown(place)
-	e.siftUp(int(e.alignments.at(moved).place) - 1)
+	return first, at
 }

@@ -5,96 +5,93 @@ import "time"
 // NextDeadline returns when the next alignment dies, false if there is none.
 func (e *Engine) NextDeadline() (time.Duration, bool) {
 	i, at := e.oldest()
-	return at, i != 0
+	j, other := e.oldestStranger()
+	switch {
+	case i == 0:
+		return other, j != 0
+	case j != 0 && other < at:
+		return other, true
+	default:
+		return at, true
+	}
 }
 
 // Expire lets every alignment die whose time has come: those whose first packet is Timeout or longer before now. It
-// appends an event for each source and door whose last one died.
+// appends an event for each source and door whose last one died, source by source, about in the order of their deaths.
 func (e *Engine) Expire(now time.Duration, events []Event) []Event {
 	for {
 		i, at := e.oldest()
-		if i == 0 || at > now {
+		j, other := e.oldestStranger()
+		switch {
+		case j != 0 && other <= now && (i == 0 || other <= at):
+			events = e.expireStranger(j, other, events)
+		case i != 0 && at <= now:
+			s := e.alignments.at(i).source
+			events = e.reap(s, now, events)
+			e.settle(s)
+		default:
 			return events
 		}
-		s := e.alignments.at(i).source
-		events = e.die(i, at, events)
-		e.settle(s)
 	}
 }
 
-// die ends an alignment of age. The source is settled by the caller.
-func (e *Engine) die(i uint32, at time.Duration, events []Event) []Event {
-	a := e.alignments.at(i)
-	number, source := a.door, a.source
-	stage, quiet := a.stage, a.quiet && a.stage < 2
-	if a.died > 0 {
-		quiet = quiet && a.quietDied
-		stage = max(stage, a.died)
+func (e *Engine) expireStranger(i uint32, at time.Duration, events []Event) []Event {
+	st := e.strangers.at(i)
+	ip := st.key.ip()
+	for _, door := range e.strangers.all[st.signature].doors {
+		events = append(events, Event{Kind: TimedOut, Door: int(door), Source: ip, Stage: 1, Time: at})
 	}
-	e.end(i)
-	alone := true
-	for j := e.sources.at(source).first; j != 0; j = e.alignments.at(j).next {
-		if other := e.alignments.at(j); other.door == number {
-			other.quietDied = quiet && (other.died == 0 || other.quietDied)
-			other.died = max(other.died, stage)
-			alone = false
-		}
-	}
-	if !alone || quiet {
-		return events
-	}
-	return append(events, Event{
-		Kind: TimedOut, Door: int(number), Source: e.sources.at(source).ip(), Stage: int(stage), Time: at,
-	})
+	e.strangers.remove(i)
+	return events
 }
 
-// end takes an alignment away.
-func (e *Engine) end(i uint32) {
-	a := e.alignments.at(i)
-	link := &e.sources.at(a.source).first
-	for *link != i {
-		link = &e.alignments.at(*link).next
-	}
-	*link = a.next
-	e.unwatch(i)
-	e.alignments.drop(i)
-}
-
-// endWhere ends those of a source's alignments that a condition holds for, and settles the source.
-func (e *Engine) endWhere(s uint32, holds func(*alignment) bool) {
+// reap lets those of a source's alignments die whose time has come, door by door.
+func (e *Engine) reap(s uint32, now time.Duration, events []Event) []Event {
 	link := &e.sources.at(s).first
 	for *link != 0 {
-		i := *link
-		a := e.alignments.at(i)
-		if !holds(a) {
-			link = &a.next
-			continue
+		door, first := e.alignments.at(*link).door, link
+		var died deaths
+		for *link != 0 && e.alignments.at(*link).door == door {
+			a := e.alignments.at(*link)
+			if at := e.deadline(a); at <= now {
+				died.add(a, at)
+				e.unlink(link)
+			} else {
+				link = &a.next
+			}
 		}
-		*link = a.next
-		e.unwatch(i)
-		e.alignments.drop(i)
+		if died.stage > 0 && !e.remember(*first, door, died.stage) {
+			events = append(events, Event{
+				Kind: TimedOut, Door: int(door), Source: e.sources.at(s).key.ip(), Stage: int(died.stage), Time: died.last,
+			})
+		}
 	}
-	e.settle(s)
+	return events
 }
 
-// settle puts a source where its highest stage belongs, or drops one that has no knock in flight any more.
-func (e *Engine) settle(s uint32) {
-	src := e.sources.at(s)
-	if src.first == 0 {
-		e.sources.drop(s)
-		return
+// remember tells the alignments at a door, from a first one on, of those that died. It reports whether there are any.
+func (e *Engine) remember(i, door uint32, died uint8) bool {
+	any := false
+	for i != 0 && e.alignments.at(i).door == door {
+		a := e.alignments.at(i)
+		a.died = max(a.died, died)
+		any, i = true, a.next
 	}
-	var stage uint8
-	for i := src.first; i != 0; i = e.alignments.at(i).next {
-		stage = max(stage, e.alignments.at(i).stage)
-	}
-	if stage != src.stage {
-		e.sources.enlist(s, stage)
-	}
+	return any
 }
 
-// dropSource drops a source with its alignments, for want of room.
-func (e *Engine) dropSource(s uint32) {
-	e.evicted++
-	e.endWhere(s, func(*alignment) bool { return true })
+// deaths sums up the alignments of a source that died at one door.
+type deaths struct {
+	// stage is the highest to be spoken of, 0 if there is nothing to say.
+	stage uint8
+	// last is the time of the latest death.
+	last time.Duration
+}
+
+func (d *deaths) add(a *alignment, at time.Duration) {
+	d.last = max(d.last, at)
+	d.stage = max(d.stage, a.died)
+	if !a.quiet || a.stage > 1 {
+		d.stage = max(d.stage, a.stage)
+	}
 }

@@ -2,66 +2,70 @@ package knock
 
 import (
 	"net/netip"
-	"slices"
+	"unsafe"
 
 	"knockd/internal/packet"
 )
 
-// index finds, in constant time, what a port means to the doors.
+// index finds, in constant time, what a port means to the doors of a destination.
 type index struct {
-	// numbers maps a port, per protocol, to its info's place; 0 is none.
+	// tcp and udp map a port to its info's place, for the doors that have no Target; 0 is none.
 	tcp, udp []uint32
-	infos    []portInfo
-	free     []uint32
-	// classes are the distinct ways of admitting a packet: flags and target. Doors of one class have one stream.
-	classes  []class
-	classIDs map[class]uint32
+	// targets numbers the Targets of doors from 1; ports is what tcp and udp are, for these.
+	targets map[netip.Addr]uint32
+	ports   map[targetPort]uint32
+	infos   []portInfo
+	free    []uint32
+	// classes are the distinct flags that doors ask for. Doors of one class and destination have one stream.
+	classes  []packet.FlagMatch
+	classIDs map[packet.FlagMatch]uint32
 }
 
-// class is what a door asks of a packet beside its port.
-type class struct {
-	flags  packet.FlagMatch
-	target netip.Addr
-}
+// ours is the destination of the doors without a Target: any own address.
+const ours = 0
 
-// portInfo is what the doors that list a port come to. Nearly every port has one class and at most one door that begins
-// with it: these stand here, and only the others in extra.
-type portInfo struct {
-	class, count uint32
-	// starter is the door whose sequence begins here, plus 1; 0 is none.
-	starter uint32
-	extra   *extraInfo
+type targetPort struct {
+	destination uint32
+	port        packet.Port
 }
-
-type extraInfo struct {
-	classes  []classCount
-	starters []uint32 // plus 1, in order, all of them
-}
-
-type classCount struct{ class, count uint32 }
 
 const ports = 1 << 16
 
-func (x *index) init() {
+// init makes room for as many hits as the sequences have together.
+func (x *index) init(hits int) {
 	x.tcp, x.udp = make([]uint32, ports), make([]uint32, ports)
-	x.infos = make([]portInfo, 1)
-	x.classIDs = map[class]uint32{}
+	x.infos = make([]portInfo, 1, 1+min(hits, ports))
+	x.classIDs = map[packet.FlagMatch]uint32{}
+	x.targets, x.ports = map[netip.Addr]uint32{}, map[targetPort]uint32{}
 }
 
-// class returns the number of a door's class.
-func (x *index) class(d *Door) uint32 {
-	c := class{flags: d.Flags}
-	if d.Target.IsValid() {
-		c.target = d.Target.Unmap().WithZone("")
-	}
-	id, ok := x.classIDs[c]
+// class returns the number of what a door asks of flags.
+func (x *index) class(flags packet.FlagMatch) uint32 {
+	id, ok := x.classIDs[flags]
 	if !ok {
 		id = uint32(len(x.classes))
-		x.classes = append(x.classes, c)
-		x.classIDs[c] = id
+		x.classes = append(x.classes, flags)
+		x.classIDs[flags] = id
 	}
 	return id
 }
+
+// destination returns the number of a door's destination.
+func (x *index) destination(target netip.Addr) uint32 {
+	if !target.IsValid() {
+		return ours
+	}
+	target = plain(target)
+	id, ok := x.targets[target]
+	if !ok {
+		id = uint32(len(x.targets)) + 1
+		x.targets[target] = id
+	}
+	return id
+}
+
+// plain is an address as packets have it.
+func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
 // table is the protocol's, nil for one that no knock is made of.
 func (x *index) table(p packet.Proto) []uint32 {
@@ -75,151 +79,90 @@ func (x *index) table(p packet.Proto) []uint32 {
 	}
 }
 
-// find returns what a port means, nil if no door lists it.
-func (x *index) find(p packet.Port) *portInfo {
-	t := x.table(p.Proto)
-	if t == nil || t[p.Number] == 0 {
-		return nil
+// place returns the place of a port's info, 0 if no door of the destination lists it.
+func (x *index) place(destination uint32, p packet.Port) uint32 {
+	if destination != ours {
+		return x.ports[targetPort{destination, p}]
 	}
-	return &x.infos[t[p.Number]]
+	if t := x.table(p.Proto); t != nil {
+		return t[p.Number]
+	}
+	return 0
 }
 
-func (x *index) add(door, class uint32, sequence []packet.Port) {
-	for i, p := range sequence {
-		info := x.make(p)
-		if info == nil {
-			continue
-		}
-		info.addClass(class)
-		if i == 0 {
-			info.addStarter(door + 1)
-		}
-	}
-}
-
-func (x *index) make(p packet.Port) *portInfo {
-	t := x.table(p.Proto)
-	if t == nil {
-		return nil
-	}
-	if t[p.Number] == 0 {
-		if last := len(x.free) - 1; last >= 0 {
-			t[p.Number], x.free = x.free[last], x.free[:last]
-		} else {
-			t[p.Number] = uint32(len(x.infos))
-			x.infos = append(x.infos, portInfo{})
-		}
-	}
-	return &x.infos[t[p.Number]]
-}
-
-func (x *index) remove(door, class uint32, sequence []packet.Port) {
-	for i, p := range sequence {
-		info := x.find(p)
-		if info == nil {
-			continue
-		}
-		if i == 0 {
-			info.removeStarter(door + 1)
-		}
-		if info.removeClass(class) {
-			t := x.table(p.Proto)
-			x.infos[t[p.Number]] = portInfo{}
-			x.free = append(x.free, t[p.Number])
-			t[p.Number] = 0
-		}
-	}
-}
-
-func (i *portInfo) more() *extraInfo {
-	if i.extra == nil {
-		i.extra = &extraInfo{}
-	}
-	return i.extra
-}
-
-func (i *portInfo) addClass(c uint32) {
-	if i.count == 0 || i.class == c {
-		i.class = c
-		i.count++
-		return
-	}
-	x := i.more()
-	for k := range x.classes {
-		if x.classes[k].class == c {
-			x.classes[k].count++
-			return
-		}
-	}
-	x.classes = append(x.classes, classCount{c, 1})
-}
-
-// removeClass reports whether nothing is left of the port.
-func (i *portInfo) removeClass(c uint32) bool {
-	if i.class == c && i.count > 0 {
-		i.count--
-	} else if i.extra != nil {
-		for k := range i.extra.classes {
-			if i.extra.classes[k].class == c {
-				i.extra.classes[k].count--
-			}
-		}
-	}
-	if i.count > 0 {
-		return false
-	}
-	// Another class takes the place.
-	for i.extra != nil && len(i.extra.classes) > 0 {
-		next := i.extra.classes[0]
-		i.extra.classes = i.extra.classes[1:]
-		if next.count > 0 {
-			i.class, i.count = next.class, next.count
-			return false
-		}
-	}
-	return true
-}
-
-func (i *portInfo) addStarter(door uint32) {
-	if i.starter == 0 && (i.extra == nil || len(i.extra.starters) == 0) {
-		i.starter = door
-		return
-	}
-	x := i.more()
-	if len(x.starters) == 0 {
-		x.starters = append(x.starters, i.starter)
-		i.starter = 0
-	}
-	at, _ := slices.BinarySearch(x.starters, door)
-	x.starters = slices.Insert(x.starters, at, door)
-}
-
-func (i *portInfo) removeStarter(door uint32) {
-	if i.starter == door {
-		i.starter = 0
-		return
-	}
-	if i.extra == nil {
-		return
-	}
-	if at, ok := slices.BinarySearch(i.extra.starters, door); ok {
-		i.extra.starters = slices.Delete(i.extra.starters, at, at+1)
-	}
-}
-
-// starters are the doors, plus 1, that begin here, in order. one is room for a single one.
-func (i *portInfo) starters(one *[1]uint32) []uint32 {
+func (x *index) setPlace(destination uint32, p packet.Port, place uint32) {
 	switch {
-	case i.starter != 0:
-		one[0] = i.starter
-		return one[:]
-	case i.extra != nil:
-		return i.extra.starters
+	case destination == ours:
+		x.table(p.Proto)[p.Number] = place
+	case place == 0:
+		delete(x.ports, targetPort{destination, p})
 	default:
+		x.ports[targetPort{destination, p}] = place
+	}
+}
+
+// find returns what a port means, nil if no door of the destination lists it.
+func (x *index) find(destination uint32, p packet.Port) *portInfo {
+	if i := x.place(destination, p); i != 0 {
+		return &x.infos[i]
+	}
+	return nil
+}
+
+// mentions reports whether a packet to a port can mean anything to doors.
+func (x *index) mentions(p packet.Port) bool {
+	return x.place(ours, p) != 0 || len(x.targets) > 0
+}
+
+func (x *index) add(number uint32, d *door) {
+	for i, p := range d.Sequence {
+		info := x.make(d.destination, p)
+		if info == nil {
+			continue
+		}
+		info.addClass(d.class)
+		if i == 0 {
+			info.addStarter(number + 1)
+		}
+	}
+}
+
+// make returns the info of a port, a new one if it has none; nil for a protocol that has no ports.
+func (x *index) make(destination uint32, p packet.Port) *portInfo {
+	if x.table(p.Proto) == nil {
 		return nil
+	}
+	if info := x.find(destination, p); info != nil {
+		return info
+	}
+	i := uint32(len(x.infos))
+	if last := len(x.free) - 1; last >= 0 {
+		i, x.free = x.free[last], x.free[:last]
+	} else {
+		x.infos = append(x.infos, portInfo{})
+	}
+	x.setPlace(destination, p, i)
+	return &x.infos[i]
+}
+
+func (x *index) remove(number uint32, d *door) {
+	for i, p := range d.Sequence {
+		place := x.place(d.destination, p)
+		if place == 0 {
+			continue
+		}
+		info := &x.infos[place]
+		if i == 0 {
+			info.removeStarter(number + 1)
+		}
+		if info.removeClass(d.class) {
+			*info = portInfo{}
+			x.free = append(x.free, place)
+			x.setPlace(d.destination, p, 0)
+		}
 	}
 }
 
 func (x *index) bytes() int {
-	return 4*(len(x.tcp)+len(x.udp)) + 32*cap(x.infos)
+	return 4*(len(x.tcp)+len(x.udp)) + cap(x.infos)*int(unsafe.Sizeof(portInfo{})) + 16*len(x.ports)
 }

@@ -4,14 +4,15 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"knockd/internal/packet"
 )
 
-// stranger is the i-th of many addresses.
-func stranger(i uint32) netip.Addr {
+// visitor is the i-th of many addresses.
+func visitor(i uint32) netip.Addr {
 	var a [4]byte
 	binary.BigEndian.PutUint32(a[:], i|1<<26)
 	return netip.AddrFrom4(a)
@@ -25,7 +26,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	e := engineOf(doorOf(25, 1, 2, 3))
 	var events []Event
 	for i := range strangers {
-		p := hit(stranger(i), time.Duration(i)*time.Microsecond, 1)
+		p := hit(visitor(i), time.Duration(i)*time.Microsecond, 1)
 		events = e.Step(&p, events[:0])
 	}
 	s := e.Stats()
@@ -50,7 +51,7 @@ func TestManyDoorsOfOneFirstPort(t *testing.T) {
 	e.SetOwn([]netip.Addr{server})
 	var events []Event
 	for i := range uint32(2000) {
-		p := hit(stranger(i), 0, 1)
+		p := hit(visitor(i), 0, 1)
 		events = e.Step(&p, events[:0])
 	}
 	if s := e.Stats(); s.Alignments > 15000 {
@@ -58,75 +59,122 @@ func TestManyDoorsOfOneFirstPort(t *testing.T) {
 	}
 }
 
-// TestTheOrderOfSacrifice fills a small table: those that have shown one port go first, and no stage fills it all.
+// TestTheOrderOfSacrifice fills a small table: strangers have a half of it to themselves, and in the other half those of
+// the lowest stage go first, and no stage fills it.
 func TestTheOrderOfSacrifice(t *testing.T) {
-	const most = 100
-	e := New([]Door{doorOf(1000, 1, 2, 3, 4)}, Options{MaxSources: most})
+	const most = 200
+	e := New([]Door{doorOf(1000, 1, 2, 3, 4, 5)}, Options{MaxSources: most})
 	e.SetOwn([]netip.Addr{server})
-	show := func(who uint32, upTo uint16) {
-		for port := uint16(1); port <= upTo; port++ {
-			p := hit(stranger(who), 0, port)
-			e.Step(&p, nil)
+	show := func(from, n uint32, upTo uint16) {
+		for who := range n {
+			for port := uint16(1); port <= upTo; port++ {
+				p := hit(visitor(from+who), 0, port)
+				e.Step(&p, nil)
+			}
 		}
 	}
-	held := func(stage int) int { return e.sources.lists[stage].length }
-	for i := range uint32(1000) {
-		show(i, 1)
+	want := func(what string, strangers int, stages ...int) {
+		t.Helper()
+		if e.strangers.count != strangers {
+			t.Errorf("%s: %d strangers, want %d", what, e.strangers.count, strangers)
+		}
+		for i, n := range stages {
+			// A newcomer takes its place before it is known how far it goes: one more or less.
+			if got := e.sources.lists[i+2].length; got < n-1 || got > n+1 {
+				t.Errorf("%s: %d sources of stage %d, want %d", what, got, i+2, n)
+			}
+		}
+		if s := e.Stats(); s.Sources > most {
+			t.Errorf("%s: %d sources", what, s.Sources)
+		}
 	}
-	if held(1) != most/2 {
-		t.Errorf("strangers alone hold %d of %d", held(1), most)
+	show(0, 1000, 1)
+	want("strangers alone", most/2)
+	show(2000, 1000, 2)
+	want("who knows two ports", 0, most/4)
+	show(4000, 1000, 3)
+	want("who knows three", 0, most/4, most/4)
+	show(6000, 20, 4)
+	want("the lowest stage makes room", 0, most/4-20, most/4, 20)
+	show(8000, 1000, 1)
+	want("strangers take nobody's place", most/2, most/4-20, most/4, 20)
+	for who, port := range map[uint32]uint16{4999: 4, 4960: 4, 6019: 5, 6000: 5, 2999: 3, 2975: 3, 8999: 2, 8900: 2} {
+		p := hit(visitor(who), 0, port)
+		if len(e.Step(&p, nil)) != 1 {
+			t.Errorf("%d, one of the latest, is forgotten", who)
+		}
 	}
-	for i := range uint32(1000) {
-		show(2000+i, 2)
-	}
-	if held(2) != most/2 || e.sources.count > most {
-		t.Errorf("stage 2 holds %d, all %d", held(2), e.sources.count)
-	}
-	for i := range uint32(1000) {
-		show(4000+i, 3)
-	}
-	for i := range uint32(1000) {
-		show(6000+i, 1)
-		show(8000+i, 2)
-	}
-	if held(3) != most/2 {
-		t.Errorf("stage 3 holds %d behind newcomers of lower stages", held(3))
-	}
-	// The newest of each are there, in order.
-	p := hit(stranger(4999), 0, 4)
-	if got := tell(e.Step(&p, nil)); got != "0:open" {
-		t.Errorf("the last one of stage 3: %q", got)
+	for who, port := range map[uint32]uint16{4949: 4, 2969: 3, 8899: 2} {
+		p := hit(visitor(who), 0, port)
+		if len(e.Step(&p, nil)) != 0 {
+			t.Errorf("%d, who came before those that fill the table, is not forgotten", who)
+		}
 	}
 }
 
-// TestAKnockAmongAttackers shows a right knock, its hits apart by a gap, among sources that show one or two ports of three
-// at a rate. What survives is what package documentation promises: half of the table in a gap.
+// attack is sources that each show a door of ports 1, 2, 3 what they know, at a rate of packets a second.
+type attack struct {
+	shows []uint16
+	rate  int
+}
+
+// TestAKnockAmongAttackers shows a right knock, its hits apart by a gap, in an attack. What survives is what Engine's
+// comment says.
 func TestAKnockAmongAttackers(t *testing.T) {
-	const rate = 100_000 // packets a second
-	for _, known := range []uint16{1, 2} {
+	for name, a := range map[string]attack{
+		"one port known":              {[]uint16{1}, 390_000},
+		"one port known, shown twice": {[]uint16{1, 1}, 390_000},
+		"two ports known":             {[]uint16{1, 2}, 390_000},
+		"two ports known, mixed":      {[]uint16{1, 2, 1}, 390_000},
+		"a scan":                      {[]uint16{1, 3}, 390_000},
+	} {
 		for _, gap := range []time.Duration{50 * time.Millisecond, time.Second} {
-			e := engineOf(doorOf(25, 1, 2, 3))
-			between := uint32(gap.Seconds()*rate) / uint32(known)
-			var now time.Duration
-			var got string
-			next := uint32(0)
-			for port := uint16(1); port <= 3; port++ {
-				p := hit(alice, now, port)
-				got = tell(e.Step(&p, nil))
-				for range between {
-					for shown := uint16(1); shown <= known; shown++ {
-						now += time.Second / rate
-						q := hit(stranger(next), now, shown)
-						e.Step(&q, nil)
-					}
-					next++
+			t.Run(name+", "+gap.String(), func(t *testing.T) {
+				e := engineOf(doorOf(25, 1, 2, 3))
+				if got := a.around(e, gap); got != "0:1, 0:2, 0:open" {
+					t.Error(got)
 				}
-			}
-			if got != "0:open" {
-				t.Errorf("%d ports known, gap %v: %q", known, gap, got)
+				if s := e.Stats(); s.Bytes > 40<<20 {
+					t.Errorf("%d bytes", s.Bytes)
+				}
+			})
+		}
+	}
+}
+
+// TestHowSlowAKnockMayBe holds a smaller table to the bound from both sides.
+func TestHowSlowAKnockMayBe(t *testing.T) {
+	const most = 10_000
+	for _, shows := range [][]uint16{{1}, {1, 2}} {
+		for rate, opens := range map[int]bool{most/2 - 100: true, most/2 + 100: false} {
+			e := New([]Door{doorOf(25, 1, 2, 3)}, Options{MaxSources: most})
+			e.SetOwn([]netip.Addr{server})
+			got := attack{shows, rate}.around(e, time.Second)
+			if (got == "0:1, 0:2, 0:open") != opens {
+				t.Errorf("%d ports known, %d packets/s, a table of %d: %s", len(shows), rate, most, got)
 			}
 		}
 	}
+}
+
+// around shows the attack's packets in the gaps of a right knock, and tells what the knock did.
+func (a attack) around(e *Engine, gap time.Duration) string {
+	var told []string
+	var events []Event
+	next, between := uint32(0), int(gap.Seconds()*float64(a.rate))
+	for port := uint16(1); port <= 3; port++ {
+		start := time.Duration(port) * gap
+		p := hit(alice, start, port)
+		told = append(told, tell(e.Step(&p, nil)))
+		for i := range between {
+			p := hit(visitor(next), start+gap*time.Duration(i)/time.Duration(between), a.shows[i%len(a.shows)])
+			events = e.Step(&p, events[:0])
+			if i%len(a.shows) == len(a.shows)-1 {
+				next++
+			}
+		}
+	}
+	return strings.Join(told, ", ")
 }
 
 func TestStepAllocatesNothing(t *testing.T) {
@@ -134,13 +182,13 @@ func TestStepAllocatesNothing(t *testing.T) {
 	e.decoys = true
 	events := make([]Event, 0, 16)
 	for i := range uint32(DefaultMaxSources) { // the tables have their size
-		p := hit(stranger(i), 0, 1)
+		p := hit(visitor(i), 0, 1)
 		events = e.Step(&p, events[:0])
 	}
 	i := uint32(DefaultMaxSources)
 	if n := testing.AllocsPerRun(10000, func() {
 		for port := uint16(1); port <= 4; port++ {
-			p := hit(stranger(i), time.Second, port)
+			p := hit(visitor(i), time.Second, port)
 			events = e.Step(&p, events[:0])
 		}
 		i++
@@ -178,7 +226,7 @@ func BenchmarkStep(b *testing.B) {
 			from func(i uint32) netip.Addr
 		}{
 			{"KnownSource", func(uint32) netip.Addr { return alice }},
-			{"NewSources", stranger},
+			{"NewSources", visitor},
 		} {
 			name := bench.name + "/1Door"
 			list := []Door{doorOf(25, 1, 2, 3)}

@@ -13,10 +13,15 @@ import (
 type oracle struct {
 	doors   []Door
 	own     []netip.Addr
-	last    map[netip.Addr]time.Duration
+	last    map[oracleStream]time.Duration
 	streams map[oracleKey]*packet.Port
 	live    map[oracleKey][]way
 	died    map[oracleKey]death
+}
+
+// oracleStream is a source at the doors of one destination.
+type oracleStream struct {
+	target, source netip.Addr
 }
 
 type oracleKey struct {
@@ -38,19 +43,21 @@ type death struct {
 
 func newOracle(doors []Door, own []netip.Addr) *oracle {
 	return &oracle{
-		doors: doors, own: own, last: map[netip.Addr]time.Duration{}, streams: map[oracleKey]*packet.Port{},
+		doors: doors, own: own, last: map[oracleStream]time.Duration{}, streams: map[oracleKey]*packet.Port{},
 		live: map[oracleKey][]way{}, died: map[oracleKey]death{},
 	}
 }
 
-func (o *oracle) admits(d *Door, p *packet.Packet) bool {
-	if p.Port.Proto == packet.TCP && !d.Flags.Admits(p.Flags) {
-		return false
-	}
+// reaches reports whether a packet goes to a door's destination.
+func (o *oracle) reaches(d *Door, p *packet.Packet) bool {
 	if d.Target.IsValid() {
 		return d.Target == p.Dst
 	}
 	return slices.Contains(o.own, p.Dst)
+}
+
+func (o *oracle) admits(d *Door, p *packet.Packet) bool {
+	return o.reaches(d, p) && (p.Port.Proto != packet.TCP || d.Flags.Admits(p.Flags))
 }
 
 func (o *oracle) step(p packet.Packet) []Event {
@@ -59,47 +66,74 @@ func (o *oracle) step(p packet.Packet) []Event {
 	}
 	counted, listed := false, false
 	for i := range o.doors {
-		if slices.Contains(o.doors[i].Sequence, p.Port) {
+		if slices.Contains(o.doors[i].Sequence, p.Port) && o.reaches(&o.doors[i], &p) {
 			listed = true
 			counted = counted || o.admits(&o.doors[i], &p)
 		}
 	}
-	if !listed {
-		o.decoy(p)
-		return nil
-	}
 	if !counted {
-		return nil
+		if listed {
+			return nil
+		}
+		return o.decoy(p)
 	}
-	now := p.Time
-	if o.inFlight(p.Src) {
-		now = max(now, o.last[p.Src])
-	}
-	o.last[p.Src] = now
-	events := o.expire(now, func(k oracleKey) bool { return k.source == p.Src })
+	now := o.now(p, func(d *Door) bool { return o.reaches(d, &p) })
+	events := o.expire(now, func(k oracleKey) bool { return k.source == p.Src && o.reaches(&o.doors[k.door], &p) })
 	return append(events, o.apply(p, now)...)
 }
 
-// inFlight: times are compared while there is a knock in flight; the engine remembers nobody else.
-func (o *oracle) inFlight(source netip.Addr) bool {
+// now is the time of a packet, or that of the one before it from its source at these doors' destinations, while it has a
+// knock in flight there: nobody else is remembered.
+func (o *oracle) now(p packet.Packet, which func(*Door) bool) time.Duration {
+	now := p.Time
 	for k, ways := range o.live {
-		if k.source == source && len(ways) > 0 {
-			return true
+		if k.source == p.Src && len(ways) > 0 && which(&o.doors[k.door]) {
+			now = max(now, o.last[oracleStream{o.doors[k.door].Target, p.Src}])
 		}
-	}
-	return false
-}
-
-func (o *oracle) decoy(p packet.Packet) {
-	if p.Port.Proto == packet.TCP && !p.Flags.OpensConnection() || !slices.Contains(o.own, p.Dst) {
-		return
 	}
 	for i := range o.doors {
-		if d := o.doors[i].Decoys; d != nil && d.Contains(p.Port) {
-			k := oracleKey{i, p.Src}
-			delete(o.live, k)
-			delete(o.died, k)
+		if which(&o.doors[i]) {
+			o.last[oracleStream{o.doors[i].Target, p.Src}] = now
 		}
+	}
+	return now
+}
+
+func (o *oracle) decoy(p packet.Packet) []Event {
+	if p.Port.Proto == packet.TCP && !p.Flags.OpensConnection() {
+		return nil
+	}
+	feared := map[netip.Addr]bool{}
+	for k, ways := range o.live {
+		d := &o.doors[k.door]
+		if k.source == p.Src && len(ways) > 0 && o.reaches(d, &p) && d.Decoys != nil && d.Decoys.Contains(p.Port) {
+			feared[d.Target] = true
+		}
+	}
+	var events []Event
+	for target := range feared {
+		of := func(d *Door) bool { return d.Target == target }
+		now := o.now(p, of)
+		events = append(events, o.expire(now, func(k oracleKey) bool { return k.source == p.Src && of(&o.doors[k.door]) })...)
+		for i := range o.doors {
+			if d := &o.doors[i]; of(d) && d.Decoys != nil && d.Decoys.Contains(p.Port) {
+				o.forget(oracleKey{i, p.Src})
+			}
+		}
+	}
+	return events
+}
+
+func (o *oracle) forget(k oracleKey) {
+	delete(o.live, k)
+	delete(o.died, k)
+}
+
+// setSequence is what Engine.SetSequence does.
+func (o *oracle) setSequence(door int, sequence []packet.Port) {
+	o.doors[door].Sequence = sequence
+	for _, source := range people {
+		o.forget(oracleKey{door, source})
 	}
 }
 
