@@ -11,7 +11,7 @@ TOOL    := $(GO) tool -modfile=tools/go.mod
 
 export CGO_ENABLED = 0
 
-.PHONY: help build demo test race lint fuzz install package clean
+.PHONY: help build demo test race lint bench soak fuzz install package clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,7 +33,7 @@ race: ## the same with the race detector (needs a C compiler)
 lint: ## go vet, staticcheck (all checks), gofumpt
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
-	@out=$$($(TOOL) gofumpt -l cmd internal test); if [ -n "$$out" ]; then echo "gofumpt -w:" $$out; exit 1; fi
+	@out=$$($(TOOL) gofumpt -l bench cmd internal test); if [ -n "$$out" ]; then echo "gofumpt -w:" $$out; exit 1; fi
 
 install: build ## programs, manuals, units, completions: to $(DESTDIR)$(PREFIX)
 	install -D -m 0755 bin/knockd $(DESTDIR)$(PREFIX)/sbin/knockd
@@ -54,6 +54,13 @@ install: build ## programs, manuals, units, completions: to $(DESTDIR)$(PREFIX)
 	install -D -m 0644 packaging/completion/knock.fish $(SHARE)/fish/vendor_completions.d/knock.fish
 	[ -e $(DESTDIR)/etc/default/knockd ] || install -D -m 0644 packaging/default $(DESTDIR)/etc/default/knockd
 	[ -e $(DESTDIR)/etc/logrotate.d/knockd ] || install -D -m 0644 packaging/logrotate $(DESTDIR)/etc/logrotate.d/knockd
+
+bench: build ## measured beside knockd 0.8 and fwknopd, as a table and in bench.json
+	scripts/test-deps bench
+	$(GO) run ./bench -json bench.json
+
+soak: ## the fault harness for 20 minutes, or as long as KNOCKD_SOAK says
+	KNOCKD_SOAK=$${KNOCKD_SOAK:-20m} $(GO) test -timeout 0 -count 1 -v ./test/fault
 
 package: ## dist: Debian and RPM packages, tarballs, the client for other systems
 	scripts/package dist

@@ -13,7 +13,6 @@ import (
 	"knockd/internal/netlab/netlabtest"
 )
 
-
 // manager is the socket of a service manager (sd_notify(3)).
 type manager struct {
 	t    *testing.T

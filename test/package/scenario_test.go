@@ -117,6 +117,7 @@ var scenarios = map[string]scenario{
 	"make race":    {covered: ".ci/run"},
 	"make lint":    {covered: ".ci/run"},
 	"make bench":   {covered: "Makefile"},
+	"make soak":    {covered: "Makefile"},
 	"make package": {covered: "Makefile"},
 	"make build":   {source: true},
 	"make demo":    {source: true, says: "knock"},
