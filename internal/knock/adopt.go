@@ -14,7 +14,9 @@ func (e *Engine) Adopt(old *Engine, mapping []int) {
 func (e *Engine) adoptStrangers(old *Engine, mapping []int) {
 	translated := make([]uint32, len(old.strangers.all))
 	for i := range translated {
-		translated[i] = e.translate(old, &old.strangers.all[i], mapping)
+		if there := &old.strangers.all[i]; there.strangers > 0 {
+			translated[i] = e.translate(there, mapping)
+		}
 	}
 	for i := range old.strangers.queues {
 		old.strangers.each(&old.strangers.queues[i], func(s *stranger) {
@@ -31,7 +33,7 @@ func (e *Engine) adoptStrangers(old *Engine, mapping []int) {
 }
 
 // translate returns the signature here of what a stranger has begun there, 0 for nothing.
-func (e *Engine) translate(old *Engine, there *signature, mapping []int) uint32 {
+func (e *Engine) translate(there *signature, mapping []int) uint32 {
 	var here signature
 	for _, door := range there.doors {
 		number := mapping[door]

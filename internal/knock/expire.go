@@ -16,10 +16,17 @@ func (e *Engine) NextDeadline() (time.Duration, bool) {
 	}
 }
 
+// mostAtOnce is about how many events Expire appends: after a flood hundreds of thousands may be due.
+const mostAtOnce = 4096
+
 // Expire lets every alignment die whose time has come: those whose first packet is Timeout or longer before now. It
-// appends an event for each source and door whose last one died, source by source, about in the order of their deaths.
+// appends an event for each source and door whose last one died, in the order of their deaths.
+// When very many are due it leaves some for the next call, and NextDeadline says so.
 func (e *Engine) Expire(now time.Duration, events []Event) []Event {
-	for {
+	for enough := len(events) + mostAtOnce; ; {
+		if len(events) >= enough {
+			return events
+		}
 		i, at := e.oldest()
 		j, other := e.oldestStranger()
 		switch {
@@ -27,7 +34,7 @@ func (e *Engine) Expire(now time.Duration, events []Event) []Event {
 			events = e.expireStranger(j, other, events)
 		case i != 0 && at <= now:
 			s := e.alignments.at(i).source
-			events = e.reap(s, now, events)
+			events = e.reap(s, at, events)
 			e.settle(s)
 		default:
 			return events

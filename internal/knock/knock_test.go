@@ -156,6 +156,47 @@ func TestTarget(t *testing.T) {
 	}
 }
 
+// TestTwoDestinationsInOne: a Target that is an own address.
+func TestTwoDestinationsInOne(t *testing.T) {
+	targeted := doorOf(25, 1, 2, 3)
+	targeted.Target = server
+	e := engineOf(targeted, doorOf(25, 3, 2, 4), doorOf(25, 1, 5))
+	if got := knocks(e, alice, 1, 2, 3, 2, 4); got != "0:1 2:1, 0:2, 0:open, 1:2, 1:open" {
+		t.Error(got)
+	}
+	// What counts at one counts at the other: port 2 is not listed there, and breaks its knock.
+	if got := knocks(engineOf(targeted, doorOf(25, 1, 5)), alice, 1, 2, 5); got != "0:1 1:1, 0:2, " {
+		t.Error(got)
+	}
+	expireAll(t, e)
+}
+
+// TestManyTargets: what an address does at one Target is no matter at the others.
+func TestManyTargets(t *testing.T) {
+	var doors []Door
+	for i := range uint32(3000) {
+		d := doorOf(25, 1, 2, 3)
+		d.Target = visitor(i)
+		doors = append(doors, d)
+	}
+	e := engineOf(doors...)
+	at := func(port uint16) (opened int) {
+		for i := range doors {
+			p := hit(alice, time.Second, port)
+			p.Dst = doors[i].Target
+			for _, event := range e.Step(&p, nil) {
+				if event.Kind == Opened && event.Door == i {
+					opened++
+				}
+			}
+		}
+		return opened
+	}
+	if at(1) != 0 || at(2) != 0 || at(3) != len(doors) {
+		t.Error("not all opened by their own knocks alone")
+	}
+}
+
 // portSet is a set of decoys.
 type portSet map[packet.Port]bool
 
@@ -190,6 +231,11 @@ func TestDecoys(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
+	late := engineOf(d)
+	knocks(late, alice, 1, 2)
+	if p := hit(alice, time.Hour, 50); tell(late.Step(&p, nil)) != "0:timeout2" {
+		t.Error("what is dead already died of age, not of the decoy")
+	}
 	// The door without decoys goes on.
 	e := engineOf(d, plain)
 	knocks(e, alice, 1, 2)
@@ -198,79 +244,5 @@ func TestDecoys(t *testing.T) {
 	p = hit(alice, 3*time.Second, 4)
 	if got := tell(e.Step(&p, nil)); got != "1:open" {
 		t.Errorf("the door without decoys: %q", got)
-	}
-}
-
-func TestExpire(t *testing.T) {
-	e := engineOf(doorOf(5, 1, 2, 3), doorOf(9, 1, 2, 4))
-	knocks(e, alice, 1, 2)
-	if at, ok := e.NextDeadline(); !ok || at != 5*time.Second {
-		t.Fatalf("next deadline %v, %v", at, ok)
-	}
-	if got := tell(e.Expire(5*time.Second-1, nil)); got != "" {
-		t.Errorf("too early: %q", got)
-	}
-	if got := tell(e.Expire(5*time.Second, nil)); got != "0:timeout2" {
-		t.Errorf("%q", got)
-	}
-	if got := tell(e.Expire(time.Hour, nil)); got != "1:timeout2" {
-		t.Errorf("%q", got)
-	}
-	if _, ok := e.NextDeadline(); ok || e.Stats().Sources != 0 || e.Stats().Alignments != 0 {
-		t.Errorf("left: %+v", e.Stats())
-	}
-}
-
-func TestAHeldFirstPacketKeepsItsOwnTime(t *testing.T) {
-	e := engineOf(doorOf(10, 1, 2))
-	p := hit(bob, 100*time.Second, 1)
-	e.Step(&p, nil)
-	held := hit(alice, 95*time.Second, 1)
-	e.Step(&held, nil)
-	if at, _ := e.NextDeadline(); at != 105*time.Second {
-		t.Errorf("next deadline %v", at)
-	}
-	if got := tell(e.Expire(106*time.Second, nil)); got != "0:timeout1" {
-		t.Errorf("%q", got)
-	}
-	p = hit(bob, 90*time.Second, 2) // older than its predecessor: counts as equal to it
-	if got := e.Step(&p, nil); tell(got) != "0:open" || got[0].Time != 100*time.Second {
-		t.Errorf("%v", got)
-	}
-}
-
-func TestSetSequence(t *testing.T) {
-	e := engineOf(doorOf(25, 1, 2, 3), doorOf(25, 1, 2, 4))
-	knocks(e, alice, 1, 2)
-	e.SetSequence(0, tcp(7, 8))
-	if got := knocks(e, alice, 3); got != "" {
-		t.Errorf("the old sequence: %q", got)
-	}
-	knocks(e, bob, 1, 2)
-	e.SetSequence(0, nil)
-	if got := knocks(e, bob, 4); got != "1:open" {
-		t.Errorf("the other door: %q", got)
-	}
-	if got := knocks(e, bob, 7, 8); got != ", " {
-		t.Errorf("no sequence: %q", got)
-	}
-	e.SetSequence(0, tcp(7, 8))
-	if got := knocks(e, bob, 7, 8); got != "0:1, 0:open" {
-		t.Errorf("the new sequence: %q", got)
-	}
-}
-
-func TestAdopt(t *testing.T) {
-	old := engineOf(doorOf(25, 1, 2, 3), doorOf(25, 4, 5, 6), doorOf(25, 1, 2, 9))
-	knocks(old, alice, 1, 2)
-	knocks(old, bob, 4, 5)
-	e := engineOf(doorOf(25, 4, 5, 6), doorOf(25, 1, 2, 3))
-	e.Adopt(old, []int{1, 0, -1})
-	p, q := hit(alice, 3*time.Second, 3), hit(bob, 3*time.Second, 6)
-	if got := tell(e.Step(&p, nil)) + " " + tell(e.Step(&q, nil)); got != "1:open 0:open" {
-		t.Error(got)
-	}
-	if s := e.Stats(); s.Sources != 0 || s.Alignments != 0 {
-		t.Errorf("left: %+v", s)
 	}
 }

@@ -69,9 +69,9 @@ func (w *world) packet(now time.Duration) packet.Packet {
 }
 
 func TestAgainstTheOracle(t *testing.T) {
-	worlds := 3000
+	worlds := 2000 / slower
 	if testing.Short() {
-		worlds = 100
+		worlds = 100 / slower
 	}
 	for seed := range uint64(worlds) {
 		compare(t, seed, 200)
