@@ -12,7 +12,7 @@ const DefaultMaxSources = 786432
 
 // Options of an engine.
 type Options struct {
-	// MaxSources bounds the table of sources, DefaultMaxSources if 0. Memory is used when it is touched: 36 bytes for a
+	// MaxSources bounds the table of sources, DefaultMaxSources if 0, 4 if less. Memory is used when it is touched: 36 bytes for a
 	// source that has shown one packet, 84 for the others.
 	MaxSources int
 	// Seed places the sources in the table; the zero Seed: one of the engine's own. It is a secret.
@@ -88,7 +88,7 @@ func New(doors []Door, opts Options) *Engine {
 		opts.Seed = maphash.MakeSeed()
 	}
 	e := &Engine{doors: make([]door, len(doors)), own: map[netip.Addr]struct{}{}}
-	half := max(1, opts.MaxSources/2)
+	half := max(2, opts.MaxSources/2) // a packet can be in two views, each with a source
 	e.strangers.init(half, hash{opts.Seed})
 	e.sources.init(half, hash{opts.Seed})
 	e.index.init(hits(doors))

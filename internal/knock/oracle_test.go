@@ -17,6 +17,8 @@ type oracle struct {
 	streams map[oracleKey]*packet.Port
 	live    map[oracleKey][]way
 	died    map[oracleKey]death
+	// generous: alignments are not forgotten when the door opens, but for the complete one.
+	generous bool
 }
 
 // oracleStream is a source at the doors of one destination.
@@ -132,8 +134,10 @@ func (o *oracle) forget(k oracleKey) {
 // setSequence is what Engine.SetSequence does.
 func (o *oracle) setSequence(door int, sequence []packet.Port) {
 	o.doors[door].Sequence = sequence
-	for _, source := range people {
-		o.forget(oracleKey{door, source})
+	for k := range o.live {
+		if k.door == door {
+			o.forget(k)
+		}
 	}
 }
 
@@ -178,11 +182,11 @@ func (o *oracle) beginAll(p packet.Packet, now time.Duration, reached map[int]in
 		if !o.admits(d, &p) {
 			continue
 		}
-		if opened[i] {
-			delete(o.live, k)
-			delete(o.died, k)
+		if opened[i] && !o.generous {
+			o.forget(k)
 			continue
 		}
+		o.live[k] = slices.DeleteFunc(o.live[k], func(w way) bool { return w.stage == len(d.Sequence) })
 		if len(d.Sequence) > 1 && d.Sequence[0] == p.Port {
 			quiet := len(forward) > 1 || len(forward) == 1 && !forward[i]
 			o.live[k] = append(o.live[k], way{stage: 1, began: now, quiet: quiet})

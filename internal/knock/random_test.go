@@ -91,7 +91,8 @@ func compare(t *testing.T, seed uint64, packets int) {
 	t.Helper()
 	w := newWorld(seed)
 	own := []netip.Addr{server}
-	e, o := New(w.doors, Options{MaxSources: 64}), newOracle(w.doors, own)
+	options := Options{MaxSources: 64}
+	e, o := New(w.doors, options), newOracle(w.doors, own)
 	e.SetOwn(own)
 	now, pace := 10*time.Second, 1+w.IntN(1500)
 	for i := range packets {
@@ -99,9 +100,12 @@ func compare(t *testing.T, seed uint64, packets int) {
 		if w.IntN(10) == 0 {
 			check(t, seed, i, e.Expire(now, nil), o.expire(now, func(oracleKey) bool { return true }))
 		}
-		e = w.change(e, o)
+		e = w.change(e, o, options)
 		p := w.packet(now)
 		check(t, seed, i, e.Step(&p, nil), o.step(p))
+		if i%8 == 0 {
+			consistent(t, e)
+		}
 		if t.Failed() {
 			t.Logf("packet %+v", p)
 			return
@@ -114,7 +118,7 @@ func compare(t *testing.T, seed uint64, packets int) {
 }
 
 // change does from time to time what a reload or a one-time sequence does.
-func (w *world) change(e *Engine, o *oracle) *Engine {
+func (w *world) change(e *Engine, o *oracle, options Options) *Engine {
 	switch w.IntN(40) {
 	case 0:
 		door, sequence := w.IntN(len(w.doors)), w.sequence(3)
@@ -125,7 +129,7 @@ func (w *world) change(e *Engine, o *oracle) *Engine {
 		for i := range mapping {
 			mapping[i] = i
 		}
-		next := New(w.doors, Options{MaxSources: 64})
+		next := New(w.doors, options)
 		next.SetOwn([]netip.Addr{server})
 		next.Adopt(e, mapping)
 		return next
