@@ -16,7 +16,12 @@ import (
 	"knockd/internal/netlab/netlabtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(netlabtest.Leaks(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(processOneEnv) != "" {
+		os.Exit(processOne())
+	}
+	os.Exit(netlabtest.Leaks(m))
+}
 
 const patience = 30 * time.Second
 
@@ -112,8 +117,9 @@ func TestStatusAndOutput(t *testing.T) {
 }
 
 func TestEnvironmentAndSession(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "/run/systemd/notify")
 	l := start(t, 1)
-	j := job(2, EventStop, `echo $KNOCKD_DOOR $KNOCKD_IP $KNOCKD_EVENT $KNOCKD_OPENING; test -t 0 || ps -o sid= -p $$; echo $$`)
+	j := job(2, EventStop, `test -z "$NOTIFY_SOCKET" || exit 1; echo $KNOCKD_DOOR $KNOCKD_IP $KNOCKD_EVENT $KNOCKD_OPENING; test -t 0 || ps -o sid= -p $$; echo $$`)
 	j.Token = 77
 	l.submit(j)
 	fields := strings.Fields(strings.ReplaceAll(l.outcome().Output, `\n`, " "))
@@ -239,10 +245,9 @@ func TestStopCommandsDoNotWaitForHungOnes(t *testing.T) {
 	l.outcome()
 }
 
-// TestABurst runs as many commands as 10,000 knocks, or fewer where time is short: never more at once than allowed, none
-// lost.
+// TestABurst runs the commands of 10,000 knocks, or fewer where time is short: never more at once than allowed, none lost.
 func TestABurst(t *testing.T) {
-	jobs := 3000
+	jobs := 10000
 	if testing.Short() {
 		jobs = 500
 	}
@@ -294,6 +299,49 @@ func TestSurvivors(t *testing.T) {
 	l.outcome()
 	if pids := Survivors(j.Token); len(pids) > 0 {
 		t.Errorf("found %v after the end", pids)
+	}
+}
+
+// TestWhatIsLeftInTheBackgroundIsNoSurvivor: else a door with a server behind it would stay open for as long as that runs.
+func TestWhatIsLeftInTheBackgroundIsNoSurvivor(t *testing.T) {
+	l := start(t, 1)
+	j := job(1, EventStart, "sleep 600 & echo $!")
+	j.Token = 987654322
+	l.submit(j)
+	pid, err := strconv.Atoi(l.outcome().Output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Kill(pid, syscall.SIGKILL) }()
+	if pids := Survivors(j.Token); len(pids) > 0 {
+		t.Errorf("found %v", pids)
+	}
+}
+
+// TestACommandOutlivesTheRunner shows that one in the foreground may go on printing once nobody is there to read it.
+func TestACommandOutlivesTheRunner(t *testing.T) {
+	dir := t.TempDir()
+	fifo, done := filepath.Join(dir, "fifo"), filepath.Join(dir, "done")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := NewRunner(1)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() { defer close(over); _ = r.Run(ctx) }()
+	line := fmt.Sprintf("echo $$ > %[1]s; cat %[1]s; yes | head -c 300000; echo $? > %[2]s.new; mv %[2]s.new %[2]s", fifo, done)
+	if err := r.Submit(job(1, EventStart, line)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(fifo); err != nil { // it runs
+		t.Fatal(err)
+	}
+	cancel()
+	<-over
+	release(t, fifo)
+	r.children.Wait()
+	if text, err := os.ReadFile(done); err != nil || string(text) != "0\n" {
+		t.Errorf("%q, %v", text, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // ErrQueueFull refuses a job while too many wait.
@@ -16,7 +17,9 @@ const queueMost = 65536
 type Runner struct {
 	outcomes chan Outcome
 	// wake tells deliver that there are outcomes to hand on.
-	wake chan struct{}
+	wake    chan struct{}
+	orphans *orphans
+	pipes   pipes
 
 	mu sync.Mutex
 	// max is how many commands run at once. Stop commands may run beside as many hung start commands again: what is to
@@ -51,8 +54,10 @@ func (q *queue) pop() (Job, bool) {
 
 // NewRunner returns a runner for at most max commands at once, and as many stop commands beside them.
 func NewRunner(max int) *Runner {
+	o := newOrphans()
 	return &Runner{
 		outcomes: make(chan Outcome), wake: make(chan struct{}, 1), max: max,
+		orphans: o, pipes: pipes{orphans: o, open: map[*pipe]struct{}{}},
 		busy: map[Key]bool{}, held: map[Key][]Job{},
 	}
 }
@@ -61,7 +66,7 @@ func NewRunner(max int) *Runner {
 func (r *Runner) Submit(j Job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.waiting >= queueMost {
+	if r.closed || r.waiting+len(r.ended) >= queueMost {
 		return ErrQueueFull
 	}
 	r.waiting++
@@ -108,7 +113,7 @@ func (r *Runner) dispatch() {
 
 func (r *Runner) start(j Job, reserved bool) {
 	r.waiting--
-	r.children.Go(func() { r.end(run(j), reserved) })
+	r.children.Go(func() { r.end(r.run(j), reserved) })
 }
 
 // end takes the outcome of a job, and lets the next one of its key go on.
@@ -154,32 +159,40 @@ func (r *Runner) Running() (running, waiting int) {
 // Outcomes delivers how commands ended, in the order in which they did.
 func (r *Runner) Outcomes() <-chan Outcome { return r.outcomes }
 
+// letGoTime bounds how long Run hands over what running commands print.
+const letGoTime = 2 * time.Second
+
 // Run delivers outcomes until ctx ends. Then nothing more is started; commands that run are left alone, for they have
 // sessions of their own and may be meant to outlive us, and their outcomes are nobody's.
 func (r *Runner) Run(ctx context.Context) error {
-	for {
+	var reaping sync.WaitGroup
+	defer reaping.Wait()
+	reaping.Go(func() { r.orphans.reap(ctx) })
+	for r.deliver(ctx) {
+	}
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.pipes.letGo(letGoTime)
+	return nil
+}
+
+// deliver hands on what has ended, or waits for it; false once ctx has ended.
+func (r *Runner) deliver(ctx context.Context) bool {
+	out, ok := r.next()
+	if !ok {
 		select {
 		case <-ctx.Done():
-			r.mu.Lock()
-			r.closed = true
-			r.mu.Unlock()
-			return nil
+			return false
 		case <-r.wake:
+			return true
 		}
-		for {
-			out, ok := r.next()
-			if !ok {
-				break
-			}
-			select {
-			case r.outcomes <- out:
-			case <-ctx.Done():
-				r.mu.Lock()
-				r.closed = true
-				r.mu.Unlock()
-				return nil
-			}
-		}
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case r.outcomes <- out:
+		return true
 	}
 }
 

@@ -7,22 +7,23 @@ import (
 	"strconv"
 )
 
-// Survivors returns the processes that carry an opening's token in their environment (proc(5), /proc/PID/environ): a
-// start command that outlived the daemon that started it.
+// Survivors returns the shells of an opening's start command that outlived the daemon that started it: the processes that
+// carry its token in their environment (proc_pid_environ(5)) and lead a session. What a command left in the background
+// carries the token too, but is no reason to believe that the command has not returned.
 func Survivors(token uint64) []int {
 	mark := []byte(OpeningEnv + "=" + strconv.FormatUint(token, 10))
-	paths, err := filepath.Glob("/proc/[0-9]*/environ")
+	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil
 	}
 	var pids []int
-	for _, path := range paths {
-		environ, err := os.ReadFile(path)
+	for _, dir := range dirs {
+		environ, err := os.ReadFile(dir + "/environ")
 		if err != nil || !carries(environ, mark) {
 			continue
 		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil && pid != os.Getpid() {
-			pids = append(pids, pid)
+		if s, ok := readStat(dir + "/stat"); ok && s.session == s.pid && s.pid != os.Getpid() {
+			pids = append(pids, s.pid)
 		}
 	}
 	return pids
