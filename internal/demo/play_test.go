@@ -56,6 +56,7 @@ const closes = "nft add element inet t s '{ %IP% timeout 4s }'"
 // TestPlay plays with the reference and nft in the daemon's place, and with stand-ins that fail, all at once: the
 // demonstration believes nobody.
 func TestPlay(t *testing.T) {
+	t.Parallel()
 	const started = "echo 'starting up, listening on eth0'\ntrap 'kill $!; exit 0' TERM\nsleep 60 & wait $!\n"
 	plays := map[string]*struct {
 		script, verdict, command string
