@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
+	"knockd/internal/failpoint"
 	"knockd/internal/packet"
 )
 
@@ -20,15 +22,22 @@ type Parse func(string) ([]packet.Port, error)
 // ErrChanged is returned by Use where the current line is no longer in the file: somebody edited it. Nothing was marked.
 var ErrChanged = errors.New("the sequence is no longer in the file")
 
-// File is a one-time sequence file. Its methods may be called from any goroutine.
+// File is a one-time sequence file. Its methods may be called from any goroutine; only Use waits for the disk.
 type File struct {
 	path  string
 	parse Parse
+	// about is what is wrong with the file itself, since Open.
+	about []string
+	// hook is told, in tests, what was done so far.
+	hook func(step string)
+
+	// using is held while a line is marked, which may take as long as the disk does: never by what only looks.
+	using sync.Mutex
 
 	mu sync.Mutex
 	// lines are the usable ones, in the order of the file.
 	lines    []line
-	warnings []string
+	unusable []string
 }
 
 // line is one usable line.
@@ -53,46 +62,58 @@ func Open(path string, parse Parse) (*File, error) {
 		return nil, err
 	}
 	f.load(text)
-	if readable, err := readableByOthers(file); err == nil && readable {
-		f.warnings = append(f.warnings, fmt.Sprintf("everybody can read the sequences in %[1]s: chmod o-r %[1]s", path))
-	}
+	f.about = warningsAbout(file)
 	return f, nil
 }
 
 // load takes the usable lines from the file's text.
 func (f *File) load(text []byte) {
-	f.lines, f.warnings = nil, nil
+	var lines []line
+	var unusable []string
 	offset, number := 0, 0
 	for whole := range bytes.Lines(text) {
 		number++
-		f.add(line{text: string(bytes.TrimRight(whole, "\r\n")), offset: offset}, number)
+		l := line{text: string(bytes.TrimRight(whole, "\r\n")), offset: offset}
 		offset += len(whole)
+		trimmed := strings.TrimSpace(l.text)
+		if trimmed == "" || trimmed[0] == '#' {
+			continue
+		}
+		var err error
+		if l.sequence, err = f.parse(trimmed); err != nil {
+			// The line itself is a secret, even where it is a broken one.
+			unusable = append(unusable, fmt.Sprintf("line %d of %s can't be used", number, f.path))
+			continue
+		}
+		lines = append(lines, l)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lines, f.unusable = lines, unusable
 }
 
-func (f *File) add(l line, number int) {
-	trimmed := bytes.TrimSpace([]byte(l.text))
-	if len(trimmed) == 0 || l.text[0] == '#' || trimmed[0] == '#' {
-		return
+// first is the current line.
+func (f *File) first() (line, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.lines) == 0 {
+		return line{}, false
 	}
-	sequence, err := f.parse(string(trimmed))
-	if err != nil {
-		// The line itself is a secret, even where it is a broken one.
-		f.warnings = append(f.warnings, fmt.Sprintf("line %d of %s can't be used", number, f.path))
-		return
+	return f.lines[0], true
+}
+
+// step marks a place between two steps.
+func (f *File) step(name string) {
+	failpoint.Hit(name)
+	if f.hook != nil {
+		f.hook(name)
 	}
-	l.sequence = sequence
-	f.lines = append(f.lines, l)
 }
 
 // Current returns the sequence of the first usable line, false if none is left.
 func (f *File) Current() ([]packet.Port, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.lines) == 0 {
-		return nil, false
-	}
-	return slices.Clone(f.lines[0].sequence), true
+	l, ok := f.first()
+	return slices.Clone(l.sequence), ok
 }
 
 // Remaining returns the sequences that are left, the current one first.
@@ -110,5 +131,5 @@ func (f *File) Remaining() [][]packet.Port {
 func (f *File) Warnings() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.warnings)
+	return slices.Concat(f.unusable, f.about)
 }

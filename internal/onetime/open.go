@@ -58,9 +58,17 @@ func statOf(file *os.File) (*unix.Stat_t, error) {
 	return &stat, nil
 }
 
-func readableByOthers(file *os.File) (bool, error) {
-	stat, err := statOf(file)
-	return err == nil && stat.Mode&unix.S_IROTH != 0, err
+// warningsAbout is what may be, but should not.
+func warningsAbout(file *os.File) []string {
+	path := file.Name()
+	var warnings []string
+	if stat, err := statOf(file); err == nil && stat.Mode&unix.S_IROTH != 0 {
+		warnings = append(warnings, fmt.Sprintf("everybody can read the sequences in %[1]s: chmod o-r %[1]s", path))
+	}
+	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS); err != nil {
+		warnings = append(warnings, fmt.Sprintf("%s can't be written (%v), so that no used sequence can be marked: no knock will open", path, err))
+	}
+	return warnings
 }
 
 func read(file *os.File) ([]byte, error) {

@@ -6,35 +6,51 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"syscall"
-
-	"knockd/internal/failpoint"
 )
+
+// usesMost is how often Use begins anew where the file changes while a line of it is marked.
+const usesMost = 3
 
 // Use marks the current line as used, and returns once that is on disk; the next usable line is then current. With an
 // error nothing is to be opened. It looks for the line anew: the file may have been edited, or replaced, since.
 func (f *File) Use() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.lines) == 0 {
+	f.using.Lock()
+	defer f.using.Unlock()
+	current, ok := f.first()
+	if !ok {
 		return errors.New("no sequence is left")
 	}
+	for try := 1; ; try++ {
+		err := f.use(current)
+		if errors.Is(err, errEdited) && try < usesMost {
+			continue
+		}
+		return err
+	}
+}
+
+// use marks a line in the file as it is now.
+func (f *File) use(current line) error {
 	file, err := open(f.path, true)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("looking at %s: %w", f.path, err)
+	}
 	text, err := read(file)
 	if err != nil {
 		return err
 	}
-	at := find(text, f.lines[0])
+	at := find(text, current)
 	if at < 0 {
 		f.load(text)
 		return fmt.Errorf("marking a line of %s: %w", f.path, ErrChanged)
 	}
-	return f.mark(file, text, at)
+	m := marking{f: f, file: file, info: info, text: text, at: at}
+	return m.mark()
 }
 
 // find returns where a line stands, at its old place or another; -1 if nowhere.
@@ -49,77 +65,80 @@ func find(text []byte, l line) int {
 	return found
 }
 
+// marking is a line on its way to be marked: at, in text, in a file that info was told of before it was read.
+type marking struct {
+	f    *File
+	file *os.File
+	info fs.FileInfo
+	text []byte
+	at   int
+}
+
+// errEdited asks for another try: the file is no longer the one that was read.
+var errEdited = fmt.Errorf("%w: it is being edited", ErrChanged)
+
 // mark writes the # and waits for the disk. A blank in the first column gives way to it, in place: one byte, whole or not
 // at all. Without one the # is inserted, in a copy that replaces the file at once: a file that is shifted in place could
 // be cut by a crash, and lose lines.
-func (f *File) mark(file *os.File, text []byte, at int) error {
-	marked := bytes.Clone(text)
-	if text[at] == ' ' || text[at] == '\t' {
-		marked[at] = '#'
-	} else {
-		marked = append(append(marked[:at], '#'), text[at:]...)
-		if err := replace(f.path, file, marked); err == nil {
-			f.load(marked)
-			return nil
-		}
-		// No copy can be made here (a directory that is not ours, a file mounted alone): as the reference does it, at the
-		// cost of the line's first digit.
-		marked = bytes.Clone(text)
-		marked[at] = '#'
+func (m marking) mark() error {
+	if c := m.text[m.at]; c == ' ' || c == '\t' {
+		return m.overwrite()
 	}
-	failpoint.Hit("before a sequence is marked")
-	if _, err := file.WriteAt([]byte{'#'}, int64(at)); err != nil {
+	marked := append(append(bytes.Clone(m.text[:m.at]), '#'), m.text[m.at:]...)
+	err := m.replace(marked)
+	switch {
+	case err == nil:
+		m.f.load(marked)
+		return nil
+	case errors.Is(err, errEdited):
+		return err
+	}
+	// No copy can be made here (a directory that is not ours, a file mounted alone): as the reference does it, at the
+	// cost of the line's first digit.
+	return m.overwrite()
+}
+
+// overwrite writes the # over the line's first byte.
+func (m marking) overwrite() error {
+	m.f.step("before a sequence is marked")
+	if m.edited() {
+		return errEdited
+	}
+	if _, err := m.file.WriteAt([]byte{'#'}, int64(m.at)); err != nil {
 		return fmt.Errorf("marking a line: %w", err)
 	}
-	failpoint.Hit("before the mark is on disk")
-	err := file.Sync()
-	failpoint.Hit("behind the mark")
+	m.f.step("before the mark is on disk")
+	err := m.file.Sync()
+	m.f.step("behind the mark")
+	if m.moved() || !m.marked() {
+		return errEdited // nobody reads the file that the mark is in, or somebody wrote over it
+	}
 	// Whatever the disk said, the line is not to be current again: it was on the wire.
-	f.load(marked)
+	marked := bytes.Clone(m.text)
+	marked[m.at] = '#'
+	m.f.load(marked)
 	if err != nil {
 		return fmt.Errorf("marking a line on disk: %w", err)
 	}
 	return nil
 }
 
-// replace puts a copy with the same owner and mode in the file's place, on disk when it returns.
-func replace(path string, old *os.File, text []byte) error {
-	info, err := old.Stat()
-	if err != nil {
-		return err
-	}
-	dir := filepath.Dir(path)
-	file, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(file.Name()) }() // gone already if all went well
-	_, err = file.Write(text)
-	if err = errors.Join(err, like(file, info), file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	failpoint.Hit("before a marked copy takes the place")
-	if err := os.Rename(file.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
+// moved reports whether another file has taken the place of the one that was read.
+func (m marking) moved() bool {
+	now, err := os.Lstat(m.f.path)
+	return err != nil || !os.SameFile(now, m.info)
 }
 
-// like gives a file another's owner and mode.
-func like(file *os.File, info fs.FileInfo) error {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if ok {
-		if err := file.Chown(int(stat.Uid), int(stat.Gid)); err != nil {
-			return err
-		}
-	}
-	return file.Chmod(info.Mode().Perm())
+// marked reports whether the mark is where it was written.
+func (m marking) marked() bool {
+	line, _, _ := bytes.Cut(m.text[m.at:], []byte{'\n'})
+	now := make([]byte, len(line))
+	_, err := m.file.ReadAt(now, int64(m.at))
+	return err == nil && now[0] == '#' && bytes.Equal(now[1:], line[1:])
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+// edited reports whether the file was written since it was read, or another has taken its place.
+func (m marking) edited() bool {
+	now, err := os.Lstat(m.f.path)
+	return err != nil || !os.SameFile(now, m.info) || now.Size() != m.info.Size() || !now.ModTime().Equal(m.info.ModTime())
 }
