@@ -1,10 +1,9 @@
 package daemon
 
 import (
-	"os"
 	"testing"
 
 	"knockd/internal/netlab/netlabtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(netlabtest.Leaks(m)) }
+func TestMain(m *testing.M) { netlabtest.Main(m) }
