@@ -42,6 +42,17 @@ func (g *grants) add(key granted, until, now time.Duration) {
 	g.until[key] = until
 }
 
+// first is when the first of them ends.
+func (g *grants) first() (time.Duration, bool) {
+	var first time.Duration
+	for _, until := range g.until {
+		if first == 0 || until < first {
+			first = until
+		}
+	}
+	return first, first > 0
+}
+
 // keep forgets the grants of doors that are no more, or that open something else now: a grant never moves to other ports.
 // (Where the kernel keeps such a grant for its old ports, a flush of the ruleset ends it: closed rather than open.)
 func (g *grants) keep(old, next firewall.Rules) {
@@ -132,6 +143,7 @@ func (d *Daemon) wasGranted(key granted, before time.Duration, err error) {
 	switch {
 	case err == nil:
 		n.knockedAt = d.clock.Now()
+		d.planExpiryAt(n.grants.until[key])
 	case firewall.IsLost(err):
 		d.restore()
 	case before == 0:

@@ -24,6 +24,9 @@ type native struct {
 	grants grants
 	// renewal is the lease's next renewal and setCheck the next look at the user's sets; nil without.
 	renewal, setCheck *entry
+	// expiry is when the first grant ends; slept is how long the machine had slept when it was last looked at.
+	expiry *entry
+	slept  time.Duration
 	// unhidden is set by `knockd unhide`: nothing is hidden until the next reload.
 	unhidden bool
 	// broken are the warnings about the user's sets as they were last said.
@@ -84,6 +87,8 @@ func (d *Daemon) startNative(ctx context.Context) error {
 		return fmt.Errorf("reading who is let in: %w", err)
 	}
 	d.native.grants.adopt(found, d.clock.Now())
+	d.native.slept = d.asleep()
+	d.planExpiry()
 	d.spawn(ctx, "firewall", d.native.work.Run)
 	d.afterInstall()
 	return nil
