@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -24,7 +25,11 @@ type file struct {
 
 func openFile(path string) (*file, error) {
 	l := &file{path: path}
-	return l, l.open()
+	err := l.open()
+	if errors.Is(err, unix.ENXIO) {
+		err = nil // a FIFO that nobody reads yet
+	}
+	return l, err
 }
 
 func (l *file) open() error {
@@ -56,9 +61,21 @@ func (l *file) write(e entry) error {
 }
 
 func (l *file) reopen() error {
-	l.close()
-	l.torn = false
-	return l.open()
+	old := l.f
+	l.f = nil
+	err := l.open()
+	if old != nil {
+		// Without a rotation the line that was cut short is still the last one.
+		l.torn = l.torn && sameFile(old, l.f)
+		_ = old.Close()
+	}
+	return err
+}
+
+func sameFile(a, b *os.File) bool {
+	x, err := a.Stat()
+	y, err2 := b.Stat() // of no file is an error
+	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
 func (l *file) close() {

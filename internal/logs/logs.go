@@ -20,7 +20,7 @@ type Config struct {
 	Syslog bool
 	// Stdout takes each line without its time, nil for none. It stays what New was given.
 	Stdout io.Writer
-	// Stderr takes what is wrong with the log itself.
+	// Stderr takes what is wrong with the log itself, nil for none. It stays what New was given.
 	Stderr io.Writer
 	// Now is the local time, time.Now if nil.
 	Now func() time.Time
@@ -33,7 +33,8 @@ type Log struct {
 	file   *sink
 	syslog *sink
 	stdout *sink
-	// all are the sinks of any time, for Close; a sink that a reload took away ends by itself.
+	stderr *sink
+	// all are the sinks of any time but stderr, for Close; a sink that a reload took away ends by itself.
 	all []*sink
 }
 
@@ -54,7 +55,10 @@ func New(c Config) (*Log, error) {
 		l.syslog = l.start("syslog", newSyslog())
 	}
 	if c.Stdout != nil {
-		l.stdout = l.start("standard output", stdout{c.Stdout})
+		l.stdout = l.start("standard output", newStream(c.Stdout, ""))
+	}
+	if c.Stderr != nil {
+		l.stderr = newSink("standard error", newStream(c.Stderr, "knockd: "), l.trouble)
 	}
 	return l, nil
 }
@@ -65,19 +69,17 @@ func (l *Log) start(name string, target target) *sink {
 	return s
 }
 
-// trouble tells, on the goroutine of a sink, what is wrong with it at those that work, and on stderr.
+// sinks are where lines go now. The caller holds mu.
+func (l *Log) sinks() []*sink { return []*sink{l.file, l.syslog, l.stdout} }
+
+// trouble tells, on the goroutine of a sink, what is wrong with it at the others.
 func (l *Log) trouble(from *sink, text string) {
 	l.mu.Lock()
-	stderr := l.conf.Stderr
-	for _, s := range []*sink{l.file, l.syslog, l.stdout} {
-		if s != nil && s != from {
-			s.put(entry{text: text, at: l.conf.Now()})
+	defer l.mu.Unlock()
+	for _, s := range append(l.sinks(), l.stderr) {
+		if s != from {
+			s.put(entry{text: clean(text), at: l.conf.Now()})
 		}
-	}
-	l.mu.Unlock()
-	// On the goroutine of the sink that is in trouble: stderr may hang too.
-	if stderr != nil {
-		_, _ = io.WriteString(stderr, "knockd: "+text+"\n")
 	}
 }
 
@@ -86,10 +88,8 @@ func (l *Log) Line(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := entry{text: clean(text), at: l.conf.Now()}
-	for _, s := range []*sink{l.file, l.syslog, l.stdout} {
-		if s != nil {
-			s.put(e)
-		}
+	for _, s := range l.sinks() {
+		s.put(e)
 	}
 }
 
@@ -97,9 +97,7 @@ func (l *Log) Line(text string) {
 func (l *Log) Stdout(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stdout != nil {
-		l.stdout.put(entry{text: clean(text), at: l.conf.Now()})
-	}
+	l.stdout.put(entry{text: clean(text), at: l.conf.Now()})
 }
 
 // Reopen opens the log file anew, as after a rotation: lines from before the call go to the old file, later ones to the
@@ -107,9 +105,7 @@ func (l *Log) Stdout(text string) {
 func (l *Log) Reopen() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.file != nil {
-		l.file.put(entry{reopen: true})
-	}
+	l.file.put(entry{reopen: true})
 }
 
 // Configure changes file and syslog as a reload asks. A new file that can't be opened is said where lines still go, and
@@ -155,11 +151,22 @@ func (l *Log) Close() {
 	l.mu.Unlock()
 	deadline := time.NewTimer(flushTime)
 	defer deadline.Stop()
+	if !await(sinks, deadline) || l.stderr == nil {
+		l.stderr.end()
+		return
+	}
+	l.stderr.end() // the last, for what the others had to say
+	await([]*sink{l.stderr}, deadline)
+}
+
+// await waits until sinks have ended; false if the time was over before.
+func await(sinks []*sink, deadline *time.Timer) bool {
 	for _, s := range sinks {
 		select {
 		case <-s.ended:
 		case <-deadline.C:
-			return
+			return false
 		}
 	}
+	return true
 }

@@ -14,7 +14,12 @@ import (
 	"knockd/internal/netlab/netlabtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(netlabtest.Leaks(m)) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(nobodyReadsEnv); path != "" {
+		os.Exit(nobodyReads(path))
+	}
+	os.Exit(netlabtest.Leaks(m))
+}
 
 func noon() time.Time { return time.Date(2026, 3, 1, 12, 5, 59, 0, time.Local) }
 
@@ -78,9 +83,9 @@ func TestLinesAsTheReferenceWritesThem(t *testing.T) {
 func TestControlBytesAreEscaped(t *testing.T) {
 	var out buffer
 	l := open(t, Config{Stdout: &out})
-	l.Line("a\nb\x1b[31mc\u009bd\te")
+	l.Line("a\nb\x1b[31mc\u009bd\te T\xfcr\x9b \u2028ü")
 	l.Close()
-	if got, want := out.String(), "a\\nb\\x1b[31mc\\u009bd\te\n"; got != want {
+	if got, want := out.String(), "a\\nb\\x1b[31mc\\u009bd\te T\xfcr\\x9b \\u2028ü\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

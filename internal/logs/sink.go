@@ -30,42 +30,68 @@ type sink struct {
 	name   string
 	target target
 	// tell says elsewhere what is wrong with this sink.
-	tell  func(from *sink, text string)
-	queue chan entry
+	tell func(from *sink, text string)
+	// wake has something in it when there is something to do.
+	wake  chan struct{}
 	ended chan struct{}
+	// lost counts the lines that could not be written. It belongs to the sink's goroutine.
+	lost uint64
 
 	mu sync.Mutex
-	// left counts the lines that found the queue full.
+	// queue holds at most queued lines, and the orders among them.
+	queue []entry
+	lines int
+	// left counts the lines that found the queue full, the last at leftAt.
 	left    uint64
+	leftAt  time.Time
 	closing bool
 }
 
 func newSink(name string, t target, tell func(*sink, string)) *sink {
-	s := &sink{name: name, target: t, tell: tell, queue: make(chan entry, queued), ended: make(chan struct{})}
+	s := &sink{name: clean(name), target: t, tell: tell, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go s.run()
 	return s
 }
 
-// put queues an entry, or counts it as lost.
+// put queues an entry, or counts it as left out. An order is never lost. A nil sink takes nothing.
 func (s *sink) put(e entry) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
+	if s == nil {
 		return
 	}
-	if s.left > 0 && !e.reopen {
-		// Two places: the count is said before the line that follows it.
-		if len(s.queue) > queued-2 {
-			s.left++
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closing:
+		return
+	case e.reopen:
+		if n := len(s.queue); s.left == 0 && n > 0 && s.queue[n-1].reopen {
 			return
 		}
-		s.queue <- entry{text: fmt.Sprintf("%d lines left out: the %s is too slow", s.left, s.name), at: e.at}
-		s.left = 0
-	}
-	select {
-	case s.queue <- e:
-	default:
+		s.sayLeft()
+	case s.lines >= queued:
 		s.left++
+		s.leftAt = e.at
+		return
+	default:
+		s.lines++
+	}
+	s.queue = append(s.queue, e)
+	s.rouse()
+}
+
+// sayLeft puts the count of what was left out where it is missing. The caller holds mu.
+func (s *sink) sayLeft() {
+	if s.left == 0 {
+		return
+	}
+	s.queue = append(s.queue, entry{text: fmt.Sprintf("%d lines left out: the %s is too slow", s.left, s.name), at: s.leftAt})
+	s.left = 0
+}
+
+func (s *sink) rouse() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -76,10 +102,8 @@ func (s *sink) end() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closing {
-		s.closing = true
-		close(s.queue)
-	}
+	s.closing = true
+	s.rouse()
 }
 
 func (s *sink) hasEnded() bool {
@@ -94,25 +118,49 @@ func (s *sink) hasEnded() bool {
 func (s *sink) run() {
 	defer close(s.ended)
 	defer s.target.close()
-	var lost uint64
-	for e := range s.queue {
-		err := s.handle(e)
-		switch {
-		case err != nil:
-			if lost == 0 {
-				s.tell(s, fmt.Sprintf("the %s can't be written: %v", s.name, err))
-			}
-			lost++
-		case lost > 0 && !e.reopen:
-			s.tell(s, fmt.Sprintf("the %s can be written again, %d lines were lost", s.name, lost))
-			lost = 0
+	for {
+		batch, more := s.take()
+		for _, e := range batch {
+			s.handle(e)
 		}
+		if len(batch) > 0 {
+			continue
+		}
+		if !more {
+			return
+		}
+		<-s.wake
 	}
 }
 
-func (s *sink) handle(e entry) error {
+// take empties the queue; more is false once nothing will follow.
+func (s *sink) take() (batch []entry, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sayLeft()
+	batch = s.queue
+	s.queue, s.lines = nil, 0
+	return batch, !s.closing
+}
+
+func (s *sink) handle(e entry) {
 	if e.reopen {
-		return s.target.reopen()
+		if err := s.target.reopen(); err != nil && s.lost == 0 {
+			s.tell(s, fmt.Sprintf("the %s can't be opened anew: %v", s.name, err))
+		}
+		return
 	}
-	return s.target.write(e)
+	err := s.target.write(e)
+	switch {
+	case err != nil:
+		if s.lost == 0 {
+			s.tell(s, fmt.Sprintf("the %s can't be written: %v", s.name, err))
+		}
+		s.lost++
+	case s.lost > 0:
+		text := fmt.Sprintf("the %s can be written again, %d lines were lost", s.name, s.lost)
+		s.lost = 0
+		s.tell(s, text)
+		_ = s.target.write(entry{text: text, at: e.at}) // who reads here, too, is to know that lines are missing
+	}
 }
