@@ -196,7 +196,8 @@ func (j *Journal) put(r record, done func(error)) {
 	select {
 	case j.queue <- request{r, done}:
 	default:
-		done(ErrBusy)
+		// Never on the caller's goroutine: it may be the one that the answer goes to.
+		go done(ErrBusy)
 	}
 }
 
