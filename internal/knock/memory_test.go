@@ -2,7 +2,6 @@ package knock
 
 import (
 	"encoding/binary"
-	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -246,65 +245,5 @@ func TestStepAllocatesNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(10000, once); n != 0 {
 		t.Errorf("%v allocations", n)
-	}
-}
-
-func manyDoors(n int) []Door {
-	r := rand.New(rand.NewPCG(1, 2))
-	doors := make([]Door, n)
-	for i := range doors {
-		for k := range 3 {
-			_ = k
-			doors[i].Sequence = append(doors[i].Sequence, packet.Port{Proto: packet.TCP, Number: uint16(1 + r.IntN(65535))})
-		}
-		doors[i].Timeout = 25 * time.Second
-	}
-	return doors
-}
-
-func BenchmarkNew20000Doors(b *testing.B) {
-	doors := manyDoors(20000)
-	b.ReportAllocs()
-	for b.Loop() {
-		New(doors, Options{})
-	}
-}
-
-// BenchmarkStep shows what one packet costs: the doors are 1 or 20,000, the sources of few or ever new.
-func BenchmarkStep(b *testing.B) {
-	for _, doors := range []int{1, 20000} {
-		for _, bench := range []struct {
-			name string
-			from func(i uint32) netip.Addr
-		}{
-			{"KnownSource", func(uint32) netip.Addr { return alice }},
-			{"NewSources", visitor},
-		} {
-			name := bench.name + "/1Door"
-			list := []Door{doorOf(25, 1, 2, 3)}
-			if doors > 1 {
-				name, list = bench.name+"/20000Doors", append(list, manyDoors(doors-1)...)
-			}
-			b.Run(name, func(b *testing.B) {
-				e := engineOf(list...)
-				events := make([]Event, 0, 64)
-				b.ReportAllocs()
-				i := uint32(0)
-				for b.Loop() {
-					p := hit(bench.from(i), time.Duration(i)*time.Microsecond, 1)
-					events = e.Step(&p, events[:0])
-					i++
-				}
-			})
-		}
-	}
-}
-
-func BenchmarkStepOfNoDoor(b *testing.B) {
-	e := engineOf(doorOf(25, 1, 2, 3))
-	p := hit(alice, 0, 9)
-	b.ReportAllocs()
-	for b.Loop() {
-		e.Step(&p, nil)
 	}
 }
