@@ -11,67 +11,183 @@ import (
 
 // effect is what a command line does to the firewall.
 type effect struct {
-	// closes is set for one that takes back, unset for one that lets in.
-	closes bool
-	// ports are let in from the knocker, sorted; or the knocker is put into set.
-	ports []config.PortRange
-	set   *config.SetRef
+	// closes is set for one that takes back, checks for one that only looks; else it lets in.
+	closes, checks bool
+	// ports are let in from the knocker, sorted; or the knocker is put into sets.
+	ports      []config.PortRange
+	set4, set6 *config.SetRef
 	// timeout is how long the firewall itself keeps it, 0 for ever.
 	timeout time.Duration
 }
 
-func (e effect) empty() bool { return len(e.ports) == 0 && e.set == nil }
-
-// same reports whether two effects are about the same ports or set.
-func (e effect) same(o effect) bool {
-	if e.set != nil || o.set != nil {
-		return e.set != nil && o.set != nil && *e.set == *o.set
+// items are the effect's parts, to be compared.
+func (e effect) items() []string {
+	var list []string
+	for _, p := range e.ports {
+		list = append(list, p.String())
 	}
-	return slices.Equal(e.ports, o.ports)
+	if e.set4 != nil {
+		list = append(list, "4 "+e.set4.String())
+	}
+	if e.set6 != nil {
+		list = append(list, "6 "+e.set6.String())
+	}
+	return list
+}
+
+// same reports whether two effects are about the same ports or sets.
+func (e effect) same(o effect) bool { return slices.Equal(e.items(), o.items()) }
+
+// String prints what is opened as the Open directive has it.
+func (e effect) String() string {
+	parts := make([]string, len(e.ports))
+	for i, p := range e.ports {
+		parts[i] = p.String()
+	}
+	return strings.Join(parts, ",")
+}
+
+func (e effect) setNames() string {
+	var names []string
+	for _, set := range []*config.SetRef{e.set4, e.set6} {
+		if set != nil {
+			names = append(names, set.String())
+		}
+	}
+	return strings.Join(names, " and ")
 }
 
 // effectOf understands a command for both families, or says why not.
 func effectOf(c config.Command) (effect, string) {
-	four, reason := effectOfLine(c.V4)
-	if reason != "" || !c.HasV6 || c.V6 == "" {
-		return four, reason
+	four, why := effectOfLine(c.V4)
+	if why == "" && four.set4 != nil && four.set4.Family == "ip6" {
+		why = "its set is of the family ip6"
 	}
-	six, reason := effectOfLine(c.V6)
+	if why != "" || !c.HasV6 || c.V6 == "" {
+		return four, why
+	}
+	six, why := effectOfLine(c.V6)
 	switch {
-	case reason != "":
-		return four, reason
-	case six.set != nil:
-		return four, "its command for IPv6 fills a set: write Nft_Set_6 by hand"
-	case !six.same(four) || six.closes != four.closes:
+	case why != "":
+		return four, "for IPv6 " + why
+	case four.set4 != nil && six.set4 != nil && *four.set4 != *six.set4 && six.closes == four.closes && six.timeout == four.timeout:
+		four.set6 = six.set4
+		return four, ""
+	case !six.same(four) || four.set4 != nil || six.closes != four.closes || six.timeout != four.timeout:
 		return four, "its commands for IPv4 and IPv6 do different things"
 	}
 	return four, ""
 }
 
-// effectOfLine understands one command line: firewall commands joined by && or ;.
+const severalThings = "its command does several different things"
+
+// effectOfLine understands one command line: firewall commands that follow each other.
 func effectOfLine(line string) (effect, string) {
 	if strings.TrimSpace(line) == "" {
 		return effect{}, "it runs no command for IPv4"
 	}
-	commands, reason := words(line)
-	if reason != "" {
-		return effect{}, reason
+	steps, why := parseShell(line)
+	if why != "" {
+		return effect{}, why
 	}
-	var all effect
-	for i, command := range commands {
-		one, reason := firewallCommand(command)
-		if reason != "" {
-			return effect{}, reason
-		}
-		if i > 0 && (one.closes != all.closes || one.set != nil || all.set != nil || one.timeout != all.timeout) {
-			return effect{}, "its command does several different things"
-		}
-		one.ports = append(all.ports, one.ports...)
-		all = one
+	if i := slices.IndexFunc(steps, isSleep); i > 0 && i+1 < len(steps) {
+		return sleeps(steps, i)
 	}
-	slices.SortFunc(all.ports, comparePorts)
-	all.ports = slices.Compact(all.ports)
-	return all, ""
+	return joined(steps)
+}
+
+func isSleep(s step) bool { return base(s.words[0]) == "sleep" }
+
+// sleeps understands "open; sleep 10; close".
+func sleeps(steps []step, i int) (effect, string) {
+	opens, why := joined(steps[:i])
+	if why != "" {
+		return effect{}, why
+	}
+	closes, why := joined(steps[i+1:])
+	if why != "" {
+		return effect{}, why
+	}
+	if len(steps[i].words) != 2 || steps[i].or {
+		return effect{}, severalThings
+	}
+	span, ok := timeSpan(steps[i].words[1])
+	if !ok || span <= 0 || opens.closes || !closes.closes || !opens.same(closes) || opens.timeout != 0 {
+		return effect{}, severalThings
+	}
+	opens.timeout = span
+	return opens, ""
+}
+
+// joined understands commands that do the same to several ports.
+func joined(steps []step) (effect, string) {
+	var sum effect
+	for i := 0; i < len(steps); i++ {
+		one, why := firewallCommand(steps[i].words)
+		switch {
+		case why != "":
+			return effect{}, why
+		case one.checks:
+			i++
+			one, why = checked(one, steps[i:])
+		case i+1 < len(steps) && steps[i+1].or:
+			i++
+			why = harmless(steps[i].words)
+		}
+		if why == "" {
+			why = sum.join(one)
+		}
+		if why != "" {
+			return effect{}, why
+		}
+	}
+	sum.ports = merge(sum.ports)
+	return sum, ""
+}
+
+// checked understands "look whether the rule is there || add it", and "... && delete it".
+func checked(one effect, rest []step) (effect, string) {
+	if len(rest) == 0 {
+		return effect{}, severalThings
+	}
+	next, why := firewallCommand(rest[0].words)
+	if why == "" && (next.checks || !one.same(next) || rest[0].or == next.closes) {
+		why = severalThings
+	}
+	return next, why
+}
+
+// harmless understands "|| true".
+func harmless(words []string) string {
+	if len(words) == 1 && (base(words[0]) == "true" || words[0] == ":") {
+		return ""
+	}
+	return severalThings
+}
+
+// join adds what another command of the line does.
+func (e *effect) join(o effect) string {
+	first := len(e.ports) == 0 && e.set4 == nil
+	if !first && (o.closes != e.closes || o.timeout != e.timeout || o.set4 != nil || e.set4 != nil) {
+		return severalThings
+	}
+	o.ports = append(e.ports, o.ports...)
+	*e = o
+	return ""
+}
+
+// merge sorts ports, and joins those that overlap: Open names every port once.
+func merge(ports []config.PortRange) []config.PortRange {
+	slices.SortFunc(ports, comparePorts)
+	var list []config.PortRange
+	for _, p := range ports {
+		if n := len(list); n > 0 && list[n-1].Proto == p.Proto && p.First <= list[n-1].Last {
+			list[n-1].Last = max(list[n-1].Last, p.Last)
+			continue
+		}
+		list = append(list, p)
+	}
+	return list
 }
 
 func comparePorts(a, b config.PortRange) int {
@@ -83,8 +199,14 @@ func comparePorts(a, b config.PortRange) int {
 
 // firewallCommand understands one command.
 func firewallCommand(args []string) (effect, string) {
-	for len(args) > 1 && (base(args[0]) == "sudo" || args[0] == "-n") {
+	if base(args[0]) == "sudo" {
 		args = args[1:]
+		if len(args) > 0 && args[0] == "-n" {
+			args = args[1:]
+		}
+	}
+	if len(args) == 0 {
+		return effect{}, "it runs sudo alone"
 	}
 	switch name := base(args[0]); name {
 	case "iptables", "ip6tables", "iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy":
@@ -101,61 +223,3 @@ func firewallCommand(args []string) (effect, string) {
 }
 
 func base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
-
-// words splits a command line as the shell does where that is simple, and says what is not.
-func words(line string) (commands [][]string, reason string) {
-	var command []string
-	var word strings.Builder
-	inWord := false
-	var quote rune
-	end := func() {
-		if inWord {
-			command = append(command, word.String())
-			word.Reset()
-			inWord = false
-		}
-	}
-	next := func() {
-		end()
-		if len(command) > 0 {
-			commands = append(commands, command)
-			command = nil
-		}
-	}
-	runes := []rune(line)
-	for i := 0; i < len(runes); i++ {
-		r := runes[i]
-		switch {
-		case quote != 0 && r == quote:
-			quote = 0
-		case quote == '\'':
-			word.WriteRune(r)
-		case strings.ContainsRune("$`\\", r):
-			return nil, "its command uses more of the shell than can be understood for sure"
-		case quote != 0:
-			word.WriteRune(r)
-		case r == '\'' || r == '"':
-			quote, inWord = r, true
-		case r == ';':
-			next()
-		case r == '&' && i+1 < len(runes) && runes[i+1] == '&':
-			i++
-			next()
-		case strings.ContainsRune("|&<>(){}*?[]!#~", r) && !braceOfNft(r):
-			return nil, "its command uses more of the shell than can be understood for sure"
-		case r == ' ' || r == '\t':
-			end()
-		default:
-			word.WriteRune(r)
-			inWord = true
-		}
-	}
-	next()
-	if quote != 0 || len(commands) == 0 {
-		return nil, "its command uses more of the shell than can be understood for sure"
-	}
-	return commands, ""
-}
-
-// braceOfNft: braces that stand alone are words to the shell, and nft's sets need them.
-func braceOfNft(r rune) bool { return r == '{' || r == '}' }
