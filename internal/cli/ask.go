@@ -9,6 +9,7 @@ import (
 	"knockd/internal/conffile"
 	"knockd/internal/config"
 	"knockd/internal/control"
+	"knockd/internal/daemon"
 	"knockd/internal/getopt"
 )
 
@@ -38,16 +39,16 @@ func parseAsked(args []string, more ...getopt.Option) (asked, error) {
 	return a, err
 }
 
-// socketOf returns the control socket that a configuration names, the default where it can't be read: the verbs must
-// work beside a broken file too.
+// socketOf returns the control socket that a configuration names. Where that can't be read it is the one of the last good
+// configuration, or the default: the verbs must work beside a broken file too.
 func socketOf(path string) (string, error) {
 	text, err := conffile.Open(path)
 	if err != nil {
-		return config.DefaultControl, nil
+		return or(daemon.ControlOfLastGood(), config.DefaultControl), nil
 	}
 	conf, err := config.Parse(path, text)
 	if err != nil {
-		return config.DefaultControl, nil
+		return or(daemon.ControlOfLastGood(), config.DefaultControl), nil
 	}
 	if conf.Options.Control == "" {
 		return "", &Hinted{

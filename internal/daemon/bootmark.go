@@ -16,19 +16,21 @@ func bootID() string {
 }
 
 // runDir is where what does not outlive a boot is kept.
-func (d *Daemon) runDir() string { return "/run/knockd" }
+func (d *Daemon) runDir() string { return runtimeDir }
 
-// firstStartOfBoot reports whether no daemon ran since this boot, and marks that one has: grants in the kernel are then
-// not ours, but a ruleset's that was saved and loaded again.
+// firstStartOfBoot reports whether no daemon hid anything since this boot: grants in the kernel are then not ours, but a
+// ruleset's that was saved and loaded again.
 func firstStartOfBoot(dir string) bool {
-	id, path := bootID(), filepath.Join(dir, "boot")
-	if was, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(was)) == id {
-		return false
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return true
-	}
-	// Unwritten, the next start drops grants too: closed rather than open.
-	_ = os.WriteFile(path, []byte(id+"\n"), 0o644)
-	return true
+	was, err := os.ReadFile(bootMark(dir))
+	return err != nil || strings.TrimSpace(string(was)) != bootID()
 }
+
+// markBoot notes that a daemon hid something in this boot. It is for after the grants that are not ours are gone. Unwritten,
+// the next start drops grants too: closed rather than open.
+func markBoot(dir string) {
+	if err := os.MkdirAll(dir, 0o755); err == nil {
+		_ = os.WriteFile(bootMark(dir), []byte(bootID()+"\n"), 0o644)
+	}
+}
+
+func bootMark(dir string) string { return filepath.Join(dir, "boot") }

@@ -113,8 +113,8 @@ func (d *Daemon) grant(door *door, ip netip.Addr, length time.Duration, then fun
 		then = func(error) {}
 	}
 	n, name, what := d.native, door.Name, opens(door)
-	if n.fw == nil {
-		then(errNotHidden)
+	if n.fw == nil || n.unhidden {
+		then(d.sayGrant(name, what, ip, length, errNotHidden))
 		return
 	}
 	key := granted{name, admitted(door, ip)}
@@ -165,7 +165,7 @@ func (d *Daemon) sayGrant(name, what string, ip netip.Addr, length time.Duration
 // revoke ends a grant.
 func (d *Daemon) revoke(door *door, ip netip.Addr, then func(error)) {
 	n, name := d.native, door.Name
-	if n.fw == nil {
+	if n.fw == nil || n.unhidden {
 		then(errNotHidden)
 		return
 	}

@@ -16,6 +16,7 @@ func Guard(ctx context.Context, path string) (string, error) {
 		return "", err
 	}
 	rules := conf.rules()
+	rules.Fresh = firstStartOfBoot(runtimeDir)
 	if len(rules.Doors) == 0 {
 		return "", nil
 	}

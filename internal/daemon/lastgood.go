@@ -53,11 +53,7 @@ func loadLastGood(why error) (*loaded, error) {
 	if !hidesNow() {
 		return nil, why
 	}
-	path := filepath.Join(config.DefaultState, lastGoodName)
-	if pointer, err := readPrivate(filepath.Join(runtimeDir, lastGoodPointer)); err == nil {
-		path = strings.TrimSpace(string(pointer))
-	}
-	text, err := readPrivate(path)
+	path, text, err := readLastGood()
 	if err != nil {
 		return nil, &HintedError{
 			Err:  fmt.Errorf("%w (and ports are hidden, but there is no copy of the last good configuration: %w)", why, err),
@@ -69,6 +65,30 @@ func loadLastGood(why error) (*loaded, error) {
 		return nil, errors.Join(why, err)
 	}
 	return l, nil
+}
+
+// readLastGood reads the copy of the configuration.
+func readLastGood() (path string, text []byte, err error) {
+	path = filepath.Join(config.DefaultState, lastGoodName)
+	if pointer, err := readPrivate(filepath.Join(runtimeDir, lastGoodPointer)); err == nil {
+		path = strings.TrimSpace(string(pointer))
+	}
+	text, err = readPrivate(path)
+	return path, text, err
+}
+
+// ControlOfLastGood is the control socket that the last good configuration names: the daemon's, while its file can't be
+// read. It is empty where there is no such copy, or none that the caller may read.
+func ControlOfLastGood() string {
+	path, text, err := readLastGood()
+	if err != nil {
+		return ""
+	}
+	conf, err := config.Parse(path, text)
+	if err != nil {
+		return ""
+	}
+	return conf.Options.Control
 }
 
 // hidesNow reports whether our table is in the kernel.

@@ -57,11 +57,15 @@ func (l *loaded) rules() firewall.Rules {
 	return r
 }
 
-// rulesNow are the rules in force: those of a trial are a lease of its length, which nothing renews.
+// trialMargin is by how much the lease of a trial is longer than the trial: a daemon that lives ends it itself, and what
+// was hidden before must not be seen in between.
+const trialMargin = 5 * time.Second
+
+// rulesNow are the rules in force: those of a trial are a lease of about its length, which nothing renews.
 func (d *Daemon) rulesNow() firewall.Rules {
 	r := d.conf.rules()
 	if d.trial != nil {
-		r.Lease = max(d.trial.until-d.clock.Now(), time.Second)
+		r.Lease = max(d.trial.until-d.clock.Now(), 0) + trialMargin
 	}
 	return r
 }
@@ -81,6 +85,7 @@ func (d *Daemon) startNative(ctx context.Context) error {
 	if err := d.native.fw.Install(ctx, rules, nil); err != nil {
 		return fmt.Errorf("hiding the native doors' ports: %w", err)
 	}
+	markBoot(d.runDir())
 	d.native.installed = rules
 	found, err := d.native.fw.List(ctx)
 	if err != nil {
@@ -115,7 +120,11 @@ func (d *Daemon) removeLeftover(ctx context.Context) error {
 	if err != nil || !present {
 		return nil
 	}
-	if err := fw.Remove(ctx); err != nil {
+	err = fw.Remove(ctx)
+	if _, living := errors.AsType[*firewall.OwnedError](err); living {
+		return nil // another daemon's, not left over
+	}
+	if err != nil {
 		return fmt.Errorf("showing the ports that an earlier configuration hid: %w", err)
 	}
 	d.say.line("no native door is left: the ports that an earlier configuration hid are shown")

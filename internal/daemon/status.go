@@ -66,7 +66,7 @@ func (d *Daemon) status() *statusOf {
 // warnings are what an operator has to act on.
 func (d *Daemon) warnings() []string {
 	var list []string
-	if d.lastGood != nil {
+	if d.lastGood != nil && d.trial == nil {
 		list = append(list, fmt.Sprintf("runs the last good configuration: %v", d.lastGood))
 	}
 	if d.native.unhidden {

@@ -45,12 +45,12 @@ func (d *Daemon) tryVerb(request control.Request, answer reply) {
 		return
 	}
 	var next *loaded
-	path, dirs := d.settings.ConfigPath, d.stateDirs()
+	path := d.settings.ConfigPath
 	d.onFiles(func(context.Context) (err error) {
 		if next, err = load(path); err != nil {
 			return err
 		}
-		return markTrial(dirs, next.text)
+		return markTrial(stateDirsOf(&next.conf.Options), next.text) // where a start with that file looks
 	}, func(err error) {
 		if err != nil {
 			answer(nil, stays(err))
@@ -161,6 +161,7 @@ func (d *Daemon) confirmed(answer reply) {
 		return
 	}
 	d.endTrial()
+	d.lastGood = nil // the file runs
 	d.say.line("confirmed: the rules on trial stay")
 	d.keepLastGood()
 	d.swapNative(func(err error) {
