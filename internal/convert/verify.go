@@ -1,7 +1,7 @@
 package convert
 
 import (
-	"reflect"
+	"fmt"
 	"slices"
 
 	"knockd/internal/config"
@@ -14,7 +14,7 @@ func (c *conversion) differs(path string, written []byte) string {
 	if err != nil {
 		return "the native form of this file would not load: " + err.Error()
 	}
-	if !reflect.DeepEqual(after.Options, c.conf.Options) {
+	if fmt.Sprintf("%+v", after.Options) != fmt.Sprintf("%+v", c.conf.Options) {
 		return "the options would not mean the same any more"
 	}
 	doors := after.Doors
@@ -23,7 +23,7 @@ func (c *conversion) differs(path string, written []byte) string {
 		if p.reason == "" && p.removed {
 			continue
 		}
-		if len(doors) == 0 || !reflect.DeepEqual(withoutLine(doors[0]), p.expected(doors[0].Decoys)) {
+		if len(doors) == 0 || meaning(doors[0]) != meaning(p.expected(doors[0].Decoys)) {
 			return "the native form of [" + p.door.Name + "] would not mean the same"
 		}
 		doors = doors[1:]
@@ -34,15 +34,17 @@ func (c *conversion) differs(path string, written []byte) string {
 	return ""
 }
 
-func withoutLine(d config.Door) config.Door {
-	d.Line = 0
-	return d
+// meaning is all that a door says, wherever it stands.
+func meaning(d config.Door) string {
+	sets := fmt.Sprint(d.Set4, d.Set6)
+	d.Line, d.Set4, d.Set6 = 0, nil, nil
+	return fmt.Sprintf("%+v %s", d, sets)
 }
 
 // expected is the door as it should be read from the new file. A native door has decoys where it does not say that it has
 // none.
 func (p *plan) expected(decoys int) config.Door {
-	d := withoutLine(*p.door)
+	d := *p.door
 	if p.reason != "" {
 		return d
 	}
