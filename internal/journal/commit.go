@@ -1,58 +1,50 @@
 package journal
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
-// grownAt is the size, in bytes, from which on a file is replaced by a snapshot that is at most a quarter of it.
+// grownAt is the size, in bytes, from which on a file is replaced by a snapshot of what is open. Where that alone takes
+// more than half of it, the file may grow to twice the snapshot, so that a burst of openings costs few of them.
 const grownAt = 64 << 10
 
 // commit writes a batch with one fsync, and answers for each.
 func (j *Journal) commit(batch []request) {
-	var text []byte
-	for i := range batch {
-		r := &batch[i].record
-		if r.Kind == kindNothing {
+	if len(batch) == 0 {
+		return
+	}
+	err := j.append(j.apply(batch))
+	for _, r := range batch {
+		if r.refused {
+			r.done(ErrBusy)
 			continue
 		}
-		j.state.sequence++
-		r.Sequence = j.state.sequence
-		j.state.apply(*r)
-		line, err := r.encode(nil)
-		if err != nil {
-			continue // no record has what JSON can't say
-		}
-		text = append(text, line...)
-	}
-	err := j.append(text)
-	for _, r := range batch {
 		r.done(err)
 	}
 	j.shrink()
 }
 
-// append writes lines where they are kept now. Where that fails the whole state is written to the next place.
-func (j *Journal) append(text []byte) error {
-	if len(text) == 0 {
-		return j.unwritten()
+// apply takes a batch into the state, and returns its lines.
+func (j *Journal) apply(batch []request) []byte {
+	var text []byte
+	for i := range batch {
+		r := batch[i].record
+		if r.Kind == kindNothing {
+			continue
+		}
+		j.state.sequence++
+		r.Sequence = j.state.sequence
+		j.state.apply(r)
+		text = r.encode(text)
 	}
-	if j.place.file == nil {
-		return ErrUnwritable
-	}
-	err := j.write(text)
-	if err == nil {
-		return nil
-	}
-	if j.place.dir == j.opts.Dir {
-		j.fallBack(err)
-	} else {
-		j.place.close()
-	}
-	return j.unwritten()
+	return text
 }
 
-func (j *Journal) unwritten() error {
+// append writes lines where they are kept now. Where that fails the whole state is written to the next place.
+func (j *Journal) append(text []byte) error {
+	if j.place.file != nil && len(text) > 0 {
+		if err := j.write(text); err != nil {
+			j.fallBack(err)
+		}
+	}
 	if j.place.file == nil {
 		return ErrUnwritable
 	}
@@ -69,29 +61,29 @@ func (j *Journal) write(text []byte) error {
 		return err
 	}
 	j.opts.Hook("synced")
-	j.state.size += len(text)
+	j.place.size += len(text)
 	return nil
 }
 
 // shrink replaces a file that has grown.
 func (j *Journal) shrink() {
-	if j.place.file == nil || j.state.size < grownAt {
+	if j.place.file == nil || j.place.size < j.place.limit {
 		return
 	}
-	if err := j.begin(j.place.dir); err != nil && j.place.dir == j.opts.Dir {
+	if err := j.begin(j.place.dir); err != nil {
 		j.fallBack(err)
 	}
-	// A state that is that large by itself is left to grow to twice as much.
-	j.state.size = min(j.state.size, grownAt/2)
 }
 
-// fallBack goes on in the other directory, or in memory.
+// fallBack leaves the place that can't be written: for the other directory, or for memory.
 func (j *Journal) fallBack(why error) {
+	from := j.place.dir
 	j.place.close()
-	j.place = place{}
 	where := "in memory: a crash loses when doors are to be closed"
-	if j.opts.Fallback != "" && j.begin(j.opts.Fallback) == nil {
-		where = "in " + j.opts.Fallback + " until the next boot"
+	if from != j.opts.Fallback || from == "" {
+		if j.use(j.opts.Fallback) == nil {
+			where = "in " + j.opts.Fallback + " until the next boot"
+		}
 	}
 	text := fmt.Sprintf("the state can't be kept where it should be: %v; it is kept %s", why, where)
 	if j.Trouble() == "" {
@@ -100,33 +92,20 @@ func (j *Journal) fallBack(why error) {
 	j.setTrouble(text)
 }
 
-// retry is the next attempt at the better place, never while that is in use.
-func (j *Journal) retry() <-chan time.Time {
-	if j.place.dir == j.opts.Dir && j.place.file != nil || j.opts.Dir == "" {
-		return nil
-	}
-	return time.After(j.opts.Retry)
+// wantsBetter reports whether there is a better place than the one in use.
+func (j *Journal) wantsBetter() bool {
+	return j.opts.Dir != "" && (j.place.file == nil || j.place.dir != j.opts.Dir)
 }
 
 // comeBack writes the state to the better place again.
 func (j *Journal) comeBack() {
-	if !j.holds(j.opts.Dir) && j.lock(j.opts.Dir) != nil {
-		return
+	err := j.use(j.opts.Dir)
+	switch {
+	case err == nil:
+		j.remove(j.opts.Fallback)
+		j.setTrouble("")
+		j.opts.Notice("the state is kept in " + j.opts.Dir + " again")
+	case j.place.file == nil:
+		j.fallBack(err) // the second best may be had by now
 	}
-	if err := j.begin(j.opts.Dir); err != nil {
-		return
-	}
-	j.remove(j.opts.Fallback)
-	j.setTrouble("")
-	j.opts.Notice("the state is kept in " + j.opts.Dir + " again")
-}
-
-// holds reports whether the directory's lock is ours.
-func (j *Journal) holds(dir string) bool {
-	for _, file := range j.locks {
-		if file.Name() == dir+"/"+lockName {
-			return true
-		}
-	}
-	return false
 }

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -64,21 +63,19 @@ var ErrBusy = errors.New("too many records wait for the disk")
 // ErrUnwritable is given to callbacks where a record is on no disk; it is kept in memory.
 var ErrUnwritable = errors.New("the state can't be written")
 
-// queueMost bounds the records that wait.
-const queueMost = 65536
-
 // Journal is an open journal.
 type Journal struct {
 	opts  Options
-	queue chan request
+	queue queue
 	// place is where it is written: Dir, Fallback, or empty.
 	place place
-	locks []*os.File
+	locks map[string]*os.File
 
 	// state belongs to the writing goroutine, after Open.
 	state state
 	// found is what was open when the journal was opened; warnings is what was wrong then.
 	found    []Entry
+	last     uint64
 	warnings []string
 
 	mu sync.Mutex
@@ -86,13 +83,8 @@ type Journal struct {
 	trouble string
 }
 
-type request struct {
-	record record
-	done   func(error)
-}
-
-// Open reads what is there, and makes the journal ready to be written. It fails only where a person must act: another
-// daemon uses the directory, the state is of a newer version, or Strict is set and the directory can't be used.
+// Open reads what is there, and makes the journal ready to be written. It fails only where a person must act: the state is
+// of a newer version, or Strict is set and the directory can't be used (another daemon uses it, it is another user's).
 func Open(o Options) (*Journal, error) {
 	if o.Notice == nil {
 		o.Notice = func(string) {}
@@ -103,7 +95,7 @@ func Open(o Options) (*Journal, error) {
 	if o.Retry == 0 {
 		o.Retry = 5 * time.Second
 	}
-	j := &Journal{opts: o, queue: make(chan request, queueMost)}
+	j := &Journal{opts: o, queue: newQueue(), locks: map[string]*os.File{}}
 	notice := j.opts.Notice
 	j.opts.Notice = func(string) {} // what is wrong at the start is in Warnings
 	if err := j.open(); err != nil {
@@ -115,46 +107,62 @@ func Open(o Options) (*Journal, error) {
 }
 
 func (j *Journal) open() error {
-	main, mainErr := j.readAt(j.opts.Dir)
-	if mainErr != nil && (j.opts.Strict || mustAct(mainErr)) {
-		return fmt.Errorf("opening the state in %s: %w", j.opts.Dir, mainErr)
+	mainErr, err := j.readBoth()
+	if err != nil {
+		return err
 	}
-	second, err := j.readAt(j.opts.Fallback)
-	if mustAct(err) {
-		return fmt.Errorf("opening the state in %s: %w", j.opts.Fallback, err)
-	}
-	// The fallback was begun as a copy of everything: whichever was written last is whole.
-	j.state = main
-	if second.sequence > main.sequence {
-		j.state = second
-	}
-	j.found = j.state.list()
+	j.found, j.last = j.state.list(), j.state.last
 	if mainErr == nil {
 		if mainErr = j.begin(j.opts.Dir); mainErr == nil {
 			j.remove(j.opts.Fallback)
 			return nil
 		}
 	}
-	if j.opts.Strict && !full(mainErr) {
+	if j.mustAct(mainErr) {
 		return fmt.Errorf("opening the state in %s: %w", j.opts.Dir, mainErr)
-	}
-	if errors.Is(mainErr, errLocked) {
-		// What is there is another's: neither it nor its fallback is ever to be written by us.
-		j.opts.Dir, j.opts.Fallback = "", ""
 	}
 	j.fallBack(mainErr)
 	j.warnings = append(j.warnings, j.Trouble())
 	return nil
 }
 
+// readBoth makes the state of what is in Dir and Fallback. The first error is why Dir can't be written.
+func (j *Journal) readBoth() (mainErr, err error) {
+	main, known, mainErr := j.readAt(j.opts.Dir)
+	switch {
+	case j.mustAct(mainErr):
+		return nil, fmt.Errorf("opening the state in %s: %w", j.opts.Dir, mainErr)
+	case errors.Is(mainErr, errLocked):
+		// What is there is another's: neither it nor its fallback is ever to be read or written by us.
+		j.opts.Dir, j.opts.Fallback = "", ""
+		j.state = newState()
+		return mainErr, nil
+	}
+	second, _, err := j.readAt(j.opts.Fallback)
+	if errors.Is(err, ErrNewer) {
+		return nil, fmt.Errorf("opening the state in %s: %w", j.opts.Fallback, err)
+	}
+	j.state = merge(main, second)
+	if !known && j.state.sequence == 0 {
+		j.state.apart = newApart()
+	}
+	return mainErr, nil
+}
+
+// mustAct tells errors that no fallback mends.
+func (j *Journal) mustAct(err error) bool {
+	return errors.Is(err, ErrNewer) || err != nil && j.opts.Strict && !full(err)
+}
+
 // full tells a disk that is full: the directory is the right one, and doors must open.
 func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
-// mustAct tells errors that no fallback mends.
-func mustAct(err error) bool { return errors.Is(err, ErrNewer) }
-
 // Entries are those that were open when the journal was opened, in the order of their IDs.
 func (j *Journal) Entries() []Entry { return slices.Clone(j.found) }
+
+// LastID is the highest ID of all entries that were ever recorded in what Open read, 0 if there was none: later ones are
+// new.
+func (j *Journal) LastID() uint64 { return j.last }
 
 // Warnings are what was wrong when the journal was opened: damage, a directory that can't be used.
 func (j *Journal) Warnings() []string { return slices.Clone(j.warnings) }
@@ -172,74 +180,26 @@ func (j *Journal) setTrouble(text string) {
 	j.trouble = text
 }
 
-// Opening records that a door is about to be opened; done is called, on the journal's goroutine, once that is on disk, or
-// with ErrUnwritable or ErrBusy. No method blocks.
-func (j *Journal) Opening(e Entry, done func(error)) {
-	j.put(record{Kind: kindOpening, Entry: &e}, done)
-}
-
-// Started records that the start command has returned, and when the door is to be closed.
-func (j *Journal) Started(id uint64, closes time.Duration) {
-	j.put(record{Kind: kindStarted, ID: id, Closes: closes}, nil)
-}
-
-// Closed records that the stop command has returned.
-func (j *Journal) Closed(id uint64) { j.put(record{Kind: kindClosed, ID: id}, nil) }
-
-// Flush calls done once everything recorded before it is on disk.
-func (j *Journal) Flush(done func(error)) { j.put(record{Kind: kindNothing}, done) }
-
-func (j *Journal) put(r record, done func(error)) {
-	if done == nil {
-		done = func(error) {}
-	}
-	select {
-	case j.queue <- request{r, done}:
-	default:
-		// Never on the caller's goroutine: it may be the one that the answer goes to.
-		go done(ErrBusy)
-	}
-}
-
 // Run writes until ctx ends, then what waits, and closes the journal.
 func (j *Journal) Run(ctx context.Context) error {
 	defer j.close()
+	// retry is the next attempt at the better place, nil while that is in use.
+	var retry <-chan time.Time
 	for {
+		if retry == nil && j.wantsBetter() {
+			retry = time.After(j.opts.Retry)
+		}
 		select {
-		case r := <-j.queue:
-			j.commit(j.gather(r))
-		case <-j.retry():
+		case <-j.queue.wake:
+			j.commit(j.queue.take())
+		case <-retry:
+			retry = nil
 			j.comeBack()
 		case <-ctx.Done():
-			j.drain()
+			j.commit(j.queue.end())
 			return nil
 		}
 	}
-}
-
-func (j *Journal) drain() {
-	for {
-		select {
-		case r := <-j.queue:
-			j.commit(j.gather(r))
-		default:
-			return
-		}
-	}
-}
-
-// gather takes what waits, to be committed together.
-func (j *Journal) gather(first request) []request {
-	batch := []request{first}
-	for len(batch) < 4096 {
-		select {
-		case r := <-j.queue:
-			batch = append(batch, r)
-		default:
-			return batch
-		}
-	}
-	return batch
 }
 
 // Close closes a journal that was never run.
@@ -248,10 +208,4 @@ func (j *Journal) Close() { j.close() }
 func (j *Journal) close() {
 	j.place.close()
 	j.unlock()
-}
-
-func (j *Journal) remove(dir string) {
-	if dir != "" {
-		_ = os.Remove(filepath.Join(dir, fileName))
-	}
 }

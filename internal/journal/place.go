@@ -12,114 +12,55 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileName is the journal in its directory, lockName what keeps a second daemon out.
+// fileName is the journal in its directory, newName the snapshot that is to take its place.
 const (
 	fileName = "journal"
-	lockName = "lock"
+	newName  = "journal.new"
 )
 
 // place is where the journal is written now; without a file it is kept in memory.
 type place struct {
 	dir  string
 	file *os.File
+	// size is the file's, in bytes; at limit it is replaced by a snapshot.
+	size, limit int
 }
 
 func (p *place) close() {
 	if p.file != nil {
 		_ = p.file.Close()
-		p.file = nil
 	}
+	*p = place{}
 }
 
-var errLocked = errors.New("another knockd uses it: stop that one first, or set State to another directory")
-
-// lock takes the directory for this daemon, and makes it if it is absent.
-func (j *Journal) lock(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	if err := checkDir(dir); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := flock(file); err != nil {
-		_ = file.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return errLocked
-		}
-		return fmt.Errorf("locking: %w", err)
-	}
-	j.locks = append(j.locks, file)
-	return nil
-}
-
-// A daemon that was killed a moment ago may have left a child between fork and exec, which holds its lock for that long.
-const (
-	lockTries = 20
-	lockPause = 50 * time.Millisecond
-)
-
-func flock(file *os.File) error {
-	for try := 1; ; try++ {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EWOULDBLOCK) || try == lockTries {
-			return err
-		}
-		time.Sleep(lockPause)
-	}
-}
-
-func (j *Journal) unlock() {
-	for _, file := range j.locks {
-		_ = file.Close()
-	}
-	j.locks = nil
-}
-
-func checkDir(dir string) error {
-	var stat unix.Stat_t
-	if err := unix.Stat(dir, &stat); err != nil {
-		return err
-	}
-	return checkOwner(dir, &stat)
-}
-
-// checkOwner refuses what others could have written: a stop command is run as it stands.
-func checkOwner(path string, stat *unix.Stat_t) error {
-	switch {
-	case stat.Uid != 0 && int(stat.Uid) != os.Geteuid():
-		return fmt.Errorf("%s belongs to another user (uid %d)", path, stat.Uid)
-	case stat.Mode&0o022 != 0:
-		return fmt.Errorf("%[1]s can be written by others: chmod go-w %[1]s", path)
-	}
-	return nil
-}
-
-// readAt takes a directory and reads the journal in it. An empty dir is an empty state.
-func (j *Journal) readAt(dir string) (state, error) {
+// readAt takes a directory and reads the journal in it; an empty dir is an empty state. The error is why it can't be
+// written; known reports that the state is what is there all the same, as on a disk that became read-only.
+func (j *Journal) readAt(dir string) (s state, known bool, err error) {
+	s = newState()
 	if dir == "" {
-		return newState(), nil
+		return s, true, nil
 	}
-	if err := j.lock(dir); err != nil {
-		return newState(), err
+	lockErr := j.lock(dir)
+	if lockErr != nil && !errors.Is(lockErr, errNotWritable) {
+		return s, false, lockErr
 	}
 	path := filepath.Join(dir, fileName)
 	text, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return newState(), nil
+		return s, true, lockErr
 	}
 	if err != nil {
-		return newState(), err
+		return s, false, err
 	}
-	s, err := decodeAll(text)
+	s, err = decodeAll(text)
 	if errors.Is(err, errDamaged) {
 		j.setAside(path)
 		err = nil
 	}
-	return s, err
+	if err != nil {
+		return s, false, err
+	}
+	return s, true, lockErr
 }
 
 // setAside keeps a damaged journal for a person to look at.
@@ -151,34 +92,87 @@ func readFile(path string) ([]byte, error) {
 	return io.ReadAll(file)
 }
 
-// begin writes a snapshot in dir and goes on behind it.
+var (
+	errNowhere = errors.New("there is no such directory")
+	errUnseen  = errors.New("there is a journal that could not be read at the start: the next start takes it up")
+)
+
+// use takes a directory that may not have been ours so far, and goes on there.
+func (j *Journal) use(dir string) error {
+	switch {
+	case dir == "":
+		return errNowhere
+	case dir == j.opts.Dir && j.unseen(dir):
+		return errUnseen
+	}
+	if j.locks[dir] == nil {
+		if err := j.lock(dir); err != nil {
+			return err
+		}
+	}
+	return j.begin(dir)
+}
+
+// begin writes a snapshot in dir, whose lock is ours, and goes on behind it. With an error the journal stays where it was.
 func (j *Journal) begin(dir string) error {
-	text, err := j.state.snapshot()
+	before := j.state
+	if dir == j.opts.Dir {
+		j.state.arrive()
+	}
+	text := j.state.snapshot()
+	file, err := j.writeNew(dir, text)
 	if err != nil {
+		j.state.apart, j.state.took = before.apart, before.took
+		_ = os.Remove(filepath.Join(dir, newName))
 		return err
 	}
-	file, err := os.CreateTemp(dir, "."+fileName+"-*")
+	j.place.close()
+	j.place = place{dir: dir, file: file, size: len(text), limit: max(grownAt, 2*len(text))}
+	return nil
+}
+
+// writeNew puts a file with the text in the journal's place.
+func (j *Journal) writeNew(dir string, text []byte) (*os.File, error) {
+	path := filepath.Join(dir, newName)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a daemon that died on its way
+		return nil, err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	j.opts.Hook("snapshot")
 	_, err = file.Write(text)
 	if err = errors.Join(err, file.Sync()); err == nil {
 		j.opts.Hook("rename")
-		err = os.Rename(file.Name(), filepath.Join(dir, fileName))
+		err = os.Rename(path, filepath.Join(dir, fileName))
 	}
 	if err == nil {
+		j.opts.Hook("renamed")
 		err = syncDir(dir)
 	}
 	if err != nil {
-		_ = os.Remove(file.Name())
 		_ = file.Close()
-		return err
+		return nil, err
 	}
-	j.place.close()
-	j.place = place{dir: dir, file: file}
-	j.state.size = len(text)
-	return nil
+	return file, nil
+}
+
+// unseen reports whether a journal is in a directory that was never read: it is to be taken up, by the next start, and not
+// to be written over.
+func (j *Journal) unseen(dir string) bool {
+	if j.state.apart == "" {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(dir, fileName))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// remove takes away a journal that another one has replaced, if it is ours.
+func (j *Journal) remove(dir string) {
+	if j.locks[dir] != nil {
+		_ = os.Remove(filepath.Join(dir, fileName))
+	}
 }
 
 func syncDir(dir string) error {

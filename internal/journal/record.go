@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"time"
 )
@@ -34,6 +33,13 @@ type record struct {
 	ID       uint64        `json:"id,omitempty"`
 	Closes   time.Duration `json:"closes,omitempty"`
 	Entry    *Entry        `json:"entry,omitempty"`
+	// Quoted is set where the entry's strings are written as in Go: JSON has no way to say bytes that are no UTF-8, and a
+	// stop command is to be run as it was.
+	Quoted bool `json:"quoted,omitempty"`
+	// Last, Apart and Took are a header's: see state.
+	Last  uint64 `json:"last,omitempty"`
+	Apart string `json:"apart,omitempty"`
+	Took  string `json:"took,omitempty"`
 }
 
 // errDamaged is a line that is not as it was written.
@@ -48,13 +54,19 @@ func checksum(text []byte) string {
 }
 
 // encode appends a record's line.
-func (r record) encode(to []byte) ([]byte, error) {
-	text, err := json.Marshal(r)
-	if err != nil {
-		return to, fmt.Errorf("writing a record: %w", err)
+func (r record) encode(to []byte) []byte {
+	if r.Entry != nil && !r.Entry.isText() {
+		r.Entry, r.Quoted = r.Entry.quote(), true
 	}
-	to = append(append(to, checksum(text)...), ' ')
-	return append(append(to, text...), '\n'), nil
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // commands are full of < and &
+	if err := encoder.Encode(r); err != nil {
+		panic(err) // numbers, booleans and strings can always be written
+	}
+	line := bytes.TrimSuffix(text.Bytes(), []byte{'\n'})
+	to = append(append(to, checksum(line)...), ' ')
+	return append(append(to, line...), '\n')
 }
 
 // decode reads a line without its end.
@@ -66,6 +78,10 @@ func decode(line []byte) (record, error) {
 	if err := json.Unmarshal(line[sumLength+1:], &r); err != nil {
 		return r, errDamaged
 	}
+	if r.Quoted && r.Entry != nil && r.Entry.unquote() != nil {
+		return r, errDamaged
+	}
+	r.Quoted = false
 	if r.Kind == kindHeader && r.Version > version {
 		return r, ErrNewer
 	}
@@ -73,24 +89,22 @@ func decode(line []byte) (record, error) {
 }
 
 // decodeAll applies the whole records of a file to a state. A last line without its end is a write that a crash cut
-// short; anything else that can't be read is damage, and ends the reading.
+// short, and counts if nothing but the end is missing; anything else that can't be read is damage, and ends the reading.
 func decodeAll(text []byte) (state, error) {
 	s := newState()
-	first := true
-	for len(text) > 0 {
+	for first := true; len(text) > 0; first = false {
 		line, rest, whole := bytes.Cut(text, []byte{'\n'})
-		if !whole {
-			return s, nil
-		}
 		text = rest
 		r, err := decode(line)
 		if err == nil && first && r.Kind != kindHeader {
 			err = errDamaged
 		}
+		if errors.Is(err, errDamaged) && !whole {
+			return s, nil
+		}
 		if err != nil {
 			return s, err
 		}
-		first = false
 		s.apply(r)
 	}
 	return s, nil
