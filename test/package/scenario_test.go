@@ -150,7 +150,7 @@ var scenarios = map[string]scenario{
 		client: true, before: runs(longDoor), run: "knock -d 100 server.example.org 7000 9000 8000 4000 && ssh server.example.org echo welcome", says: "welcome",
 	},
 	"knock server.example.org 7000 9000 8000 && ssh server.example.org": {
-		client: true, before: runs(sshDoor), run: "knock -d 50 server.example.org 7000 9000 8000 && ssh server.example.org echo welcome", says: "welcome",
+		client: true, before: runs(sshDoor + "# not the one that was tried\n"), run: "knock -d 50 server.example.org 7000 9000 8000 && ssh server.example.org echo welcome", says: "welcome",
 	},
 	"knock -d 250 server.example.org 7000 9000 8000": {client: true, before: runs(plainDoor), after: func(w *world) { w.server.run(soon("grep -q 10.0.0.2 /root/opened")) }},
 	"knock -d 100 server.example.org 27143 61902 14477 38260": {
