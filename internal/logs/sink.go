@@ -15,8 +15,8 @@ type entry struct {
 
 // target is where a sink's lines end.
 type target interface {
-	// write writes one line; an error loses it.
-	write(e entry) error
+	// write writes lines, and returns how many are written whole; an error is of the one behind them, which is lost.
+	write(batch []entry) (int, error)
 	// reopen begins anew, where that means something.
 	reopen() error
 	close()
@@ -120,8 +120,8 @@ func (s *sink) run() {
 	defer s.target.close()
 	for {
 		batch, more := s.take()
-		for _, e := range batch {
-			s.handle(e)
+		for rest := batch; len(rest) > 0; {
+			rest = rest[s.handle(rest):]
 		}
 		if len(batch) > 0 {
 			continue
@@ -143,24 +143,56 @@ func (s *sink) take() (batch []entry, more bool) {
 	return batch, !s.closing
 }
 
-func (s *sink) handle(e entry) {
-	if e.reopen {
+// handle does what is first in the batch, and returns how many entries that were.
+func (s *sink) handle(batch []entry) int {
+	if batch[0].reopen {
 		if err := s.target.reopen(); err != nil && s.lost == 0 {
 			s.tell(s, fmt.Sprintf("the %s can't be opened anew: %v", s.name, err))
 		}
+		return 1
+	}
+	end := 1
+	if s.lost == 0 { // else one is enough to try with
+		for end < len(batch) && !batch[end].reopen {
+			end++
+		}
+	}
+	n, err := s.target.write(batch[:end])
+	if n > 0 {
+		s.works(batch[n-1].at)
+	}
+	if err != nil {
+		s.failed(err)
+		n++
+	}
+	return n
+}
+
+// failed counts a line that was lost, and says so of the first.
+func (s *sink) failed(err error) {
+	if s.lost == 0 {
+		s.tell(s, fmt.Sprintf("the %s can't be written: %v", s.name, err))
+	}
+	s.lost++
+}
+
+// works says what was lost, once it is over; here too, for who reads here.
+func (s *sink) works(at time.Time) {
+	if s.lost == 0 {
 		return
 	}
-	err := s.target.write(e)
-	switch {
-	case err != nil:
-		if s.lost == 0 {
-			s.tell(s, fmt.Sprintf("the %s can't be written: %v", s.name, err))
+	text := fmt.Sprintf("the %s can be written again, %d lines were lost", s.name, s.lost)
+	s.lost = 0
+	s.tell(s, text)
+	_, _ = s.target.write([]entry{{text: text, at: at}})
+}
+
+// each writes lines one by one.
+func each(batch []entry, write func(entry) error) (int, error) {
+	for i, e := range batch {
+		if err := write(e); err != nil {
+			return i, err
 		}
-		s.lost++
-	case s.lost > 0:
-		text := fmt.Sprintf("the %s can be written again, %d lines were lost", s.name, s.lost)
-		s.lost = 0
-		s.tell(s, text)
-		_ = s.target.write(entry{text: text, at: e.at}) // who reads here, too, is to know that lines are missing
 	}
+	return len(batch), nil
 }

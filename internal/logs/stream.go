@@ -43,9 +43,11 @@ func duplicate(file *os.File) *os.File {
 	return second
 }
 
-func (s *stream) write(e entry) error {
-	_, err := io.WriteString(s.w, s.prefix+e.text+"\n")
-	return err
+func (s *stream) write(batch []entry) (int, error) {
+	return each(batch, func(e entry) error {
+		_, err := io.WriteString(s.w, s.prefix+e.text+"\n")
+		return err
+	})
 }
 
 func (s *stream) reopen() error { return nil }

@@ -24,7 +24,9 @@ const (
 
 func newSyslog() *syslog { return &syslog{path: syslogPath} }
 
-func (s *syslog) write(e entry) error {
+func (s *syslog) write(batch []entry) (int, error) { return each(batch, s.line) }
+
+func (s *syslog) line(e entry) error {
 	line := "<" + strconv.Itoa(priority) + ">" + e.at.Format(time.Stamp) + " knockd: " + e.text
 	if s.conn != nil {
 		if s.send(line) == nil {

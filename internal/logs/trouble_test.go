@@ -30,10 +30,12 @@ type slow struct {
 	got     []string
 }
 
-func (s *slow) write(e entry) error {
+func (s *slow) write(batch []entry) (int, error) {
 	<-s.release
-	s.got = append(s.got, e.text)
-	return nil
+	for _, e := range batch {
+		s.got = append(s.got, e.text)
+	}
+	return len(batch), nil
 }
 
 func (s *slow) reopen() error { s.got = append(s.got, "reopened"); return nil }
@@ -111,7 +113,7 @@ func TestALineThatAFullDiskCut(t *testing.T) {
 		if err := l.reopen(); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.write(entry{text: "next", at: noon()}); err != nil {
+		if _, err := l.write([]entry{{text: "next", at: noon()}}); err != nil {
 			t.Fatal(err)
 		}
 		l.close()
@@ -198,4 +200,34 @@ func FuzzClean(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestADiskThatCutsABatch lets a file grow to each size, as a disk that fills up: what is written whole counts, the line
+// that was cut is lost, and every line behind it is there once there is room again.
+func TestADiskThatCutsABatch(t *testing.T) {
+	batch := []entry{{text: "one", at: noon()}, {text: "two", at: noon()}, {text: "three", at: noon()}}
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	for room := range 70 {
+		path := filepath.Join(dir, "log")
+		if err := os.WriteFile(path, []byte(strings.Repeat("x", 4095-room)+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, err := openFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := l.write(batch)
+		if (n == len(batch)) != (err == nil) {
+			t.Fatalf("room for %d bytes: %d lines, %v", room, n, err)
+		}
+		whole := strings.Count(read(t, path), "\n") - 1
+		if whole != n || l.torn != !strings.HasSuffix(read(t, path), "\n") {
+			t.Fatalf("room for %d bytes: %d lines of %d, torn %v", room, n, whole, l.torn)
+		}
+		l.close()
+	}
 }
