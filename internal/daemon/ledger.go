@@ -51,6 +51,7 @@ func (d *Daemon) startLedger(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.openings.last = max(d.openings.last, j.LastID())
 	for _, warning := range j.Warnings() {
 		d.say.line("warning: " + warning)
 	}

@@ -67,8 +67,28 @@ func (d *Daemon) runStart(door *door, ip netip.Addr) {
 	o := &opening{id: d.openings.last, door: door.Name, ip: ip, stop: stop, timeout: door.CmdTimeout}
 	d.openings.byID[o.id] = o
 	failpoint.Hit("before the intent")
-	d.ledger.opening(o, d.clock.Now()+o.timeout, func() { d.startOpening(o, start) })
+	var late *entry
+	begun := false
+	begin := func() {
+		if begun {
+			return
+		}
+		begun = true
+		d.agenda.cancel(late)
+		d.startOpening(o, start)
+	}
+	d.ledger.opening(o, d.clock.Now()+o.timeout, begin)
+	if begun {
+		return
+	}
+	late = d.agenda.at(d.clock.Now()+diskPatience, func(time.Duration) {
+		d.say.linef("warning: %s: the disk of the state does not answer: opening all the same, a crash now loses the closing", o.door)
+		begin()
+	})
 }
+
+// diskPatience is how long an intent waits for the disk: a right knock opens with one that hangs, too.
+const diskPatience = 2 * time.Second
 
 // startOpening runs the start command.
 func (d *Daemon) startOpening(o *opening, start string) {
