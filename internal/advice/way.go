@@ -1,0 +1,199 @@
+package advice
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	ipv4 = unix.NFPROTO_IPV4
+	ipv6 = unix.NFPROTO_IPV6
+)
+
+// place is where on its way a packet meets a chain.
+type place int
+
+// The places of a packet that comes in, in the order of its way.
+const (
+	prerouting place = iota
+	translating
+	input
+	forward
+)
+
+// guard is one base chain.
+type guard struct {
+	place    place
+	priority int32
+	// families that the chain sees.
+	families []byte
+	// where names it: "table inet filter, chain input".
+	where  string
+	follow func(*probe) outcome
+	fix    func(o Open, family byte) string
+}
+
+func (g *guard) sees(family byte) bool { return slices.Contains(g.families, family) }
+
+// way is every chain that a packet passes, in the order of its way.
+type way struct {
+	guards []guard
+	// untracked is set where a rule keeps packets from conntrack.
+	untracked bool
+}
+
+func newWay(guards []guard, untracked bool) way {
+	slices.SortStableFunc(guards, func(a, b guard) int {
+		return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(a.priority, b.priority))
+	})
+	return way{guards: guards, untracked: untracked}
+}
+
+// drop is what a guard does for sure to ports of a range.
+type drop struct {
+	guard  int
+	family byte
+	by     string
+	ports  []uint16
+}
+
+// check follows packets to the ports of a range, over both families.
+func (w way) check(o Open) []Finding {
+	var drops []drop
+	ports := sample(o.Ports.First, o.Ports.Last)
+	for _, family := range []byte{ipv4, ipv6} {
+		for _, port := range ports {
+			drops = w.meet(drops, &probe{family: family, proto: o.Ports.Proto, port: port, asked: port, untracked: w.untracked})
+		}
+	}
+	return w.findings(o, len(ports), drops)
+}
+
+// most bounds the ports of a range that are followed.
+const most = 64
+
+// sample are all ports of a range, or some that are spread over it, both ends among them.
+func sample(first, last uint16) []uint16 {
+	span := int(last) - int(first)
+	n := min(span, most-1)
+	ports := []uint16{first}
+	for i := 1; i <= n; i++ {
+		ports = append(ports, first+uint16(span*i/n))
+	}
+	return ports
+}
+
+// meet takes a packet along its way, and notes every guard that drops it for sure.
+func (w way) meet(drops []drop, p *probe) []drop {
+	drops = w.at(drops, prerouting, p)
+	next, at, ok := w.translate(p)
+	if !ok {
+		return drops
+	}
+	return w.at(drops, at, next)
+}
+
+func (w way) at(drops []drop, at place, p *probe) []drop {
+	for i := range w.guards {
+		g := &w.guards[i]
+		if g.place != at || !g.sees(p.family) {
+			continue
+		}
+		if out := g.follow(p); out.certain() && out.dropped {
+			drops = note(drops, drop{guard: i, family: p.family, by: out.by, ports: []uint16{p.asked}})
+		}
+	}
+	return drops
+}
+
+// note adds a port to what is known of the same guard.
+func note(drops []drop, d drop) []drop {
+	for i := range drops {
+		if have := &drops[i]; have.guard == d.guard && have.family == d.family && have.by == d.by {
+			have.ports = append(have.ports, d.ports...)
+			return drops
+		}
+	}
+	return append(drops, d)
+}
+
+// translate asks destination NAT where the packet goes. It reports false where that is not certain: then nothing further on
+// the way is.
+func (w way) translate(p *probe) (*probe, place, bool) {
+	for i := range w.guards {
+		g := &w.guards[i]
+		if g.place != translating || !g.sees(p.family) {
+			continue
+		}
+		out := g.follow(p)
+		switch {
+		case !out.translated:
+			continue
+		case !out.certain() || out.ambiguous:
+			return nil, 0, false
+		}
+		return p.behind(out.to)
+	}
+	return p, input, true
+}
+
+// behind is the packet after destination NAT.
+func (p *probe) behind(t translation) (*probe, place, bool) {
+	next := *p
+	if t.port != 0 {
+		next.port = t.port
+	}
+	if !t.to.IsValid() {
+		return &next, input, true
+	}
+	if t.to.IsLoopback() || isOwn(t.to) {
+		return nil, 0, false
+	}
+	next.to = t.to
+	return &next, forward, true
+}
+
+// findings words what was found, in the order of the way; what is the same over both families once.
+func (w way) findings(o Open, followed int, drops []drop) []Finding {
+	slices.SortStableFunc(drops, func(a, b drop) int { return cmp.Compare(a.guard, b.guard) })
+	var list []Finding
+	for i, d := range drops {
+		over := ""
+		switch twin := slices.IndexFunc(drops, func(other drop) bool { return other.family != d.family && d.equal(other) }); {
+		case twin >= 0 && twin < i:
+			continue
+		case twin < 0 && d.family == ipv6:
+			over = " over IPv6"
+		case twin < 0 && w.guards[d.guard].sees(ipv6):
+			over = " over IPv4"
+		}
+		list = append(list, Finding{
+			Door:    o.Door,
+			Problem: fmt.Sprintf("%s%s would still be dropped by %s (%s)", what(o, followed, d.ports), over, w.guards[d.guard].where, d.by),
+			Fix:     w.guards[d.guard].fix(o, d.family),
+		})
+	}
+	return list
+}
+
+func (d drop) equal(o drop) bool {
+	return d.guard == o.guard && d.by == o.by && slices.Equal(d.ports, o.ports)
+}
+
+// what names the ports: the range, or those of it that were found.
+func what(o Open, followed int, dropped []uint16) string {
+	if len(dropped) == followed {
+		return o.Ports.String()
+	}
+	return fmt.Sprintf("%s/%d%s of %s", o.Ports.Proto, dropped[0], others(len(dropped)-1), o.Ports)
+}
+
+func others(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return " and others"
+}
