@@ -91,6 +91,7 @@ func (p *Program) detached(ctx context.Context, s daemon.Settings) int {
 	pipe := os.NewFile(3, "ready")
 	unix.CloseOnExec(3)
 	s.Detached = true
+	s.Stderr = struct{ io.Writer }{s.Stderr} // no file: of one the log would keep a descriptor that letGo does not know
 	if text := p.Getenv(trialEnv); text != "" {
 		length, err := time.ParseDuration(text)
 		if err != nil {

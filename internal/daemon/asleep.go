@@ -4,48 +4,70 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"knockd/internal/boottime"
 )
 
-// asleep is how long the machine has slept since its boot: the clock that goes on in sleep, less the one that does not.
-func (d *Daemon) asleep() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		return 0 // every Linux has it
-	}
-	return d.clock.Now() - time.Duration(ts.Nano())
+// sleepWatch ends grants on time on a machine that slept: the kernel's timeouts stand still meanwhile, ours do not.
+type sleepWatch struct {
+	// asleep is how long the machine has slept since boot, and atStart what that was when the daemon started.
+	asleep  func() time.Duration
+	atStart time.Duration
+	// next is the next end of a grant.
+	next *entry
 }
 
-// sleptLong is more than the two clocks could differ by being read one after the other.
-const sleptLong = time.Second
+func newSleepWatch() sleepWatch { return sleepWatch{asleep: asleep, atStart: asleep()} }
 
-// planExpiry looks after the grants when the first of them ends: the kernel ends them by itself, but its clock stands still
-// while the machine sleeps.
-func (d *Daemon) planExpiry() {
-	if until, ok := d.native.grants.first(); ok {
-		d.planExpiryAt(until)
-	}
+// asleep is how long the machine has slept since boot: CLOCK_BOOTTIME counts that time and CLOCK_MONOTONIC does not
+// (clock_gettime(2)).
+func asleep() time.Duration {
+	var awake unix.Timespec
+	// It cannot fail for a valid clock and address (clock_gettime(2), ERRORS).
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &awake)
+	return boottime.Now() - time.Duration(awake.Nano())
 }
 
-func (d *Daemon) planExpiryAt(until time.Duration) {
+const (
+	// wakeMargin is behind the end of a grant: the kernel was told of it after it began for us.
+	wakeMargin = time.Second
+	// sleptLeast is more than the two clocks are apart by being read one after the other.
+	sleptLeast = 100 * time.Millisecond
+)
+
+// watchEnd plans a look at the grants behind the end of one.
+func (d *Daemon) watchEnd(until time.Duration) {
+	s, at := &d.native.sleep, until+wakeMargin
+	if s.next != nil {
+		if s.next.at <= at {
+			return
+		}
+		d.agenda.cancel(s.next)
+	}
+	s.next = d.agenda.at(at, d.grantsEnd)
+}
+
+// grantsEnd ends what is over, if the machine slept since the daemon's start; else the kernel has done so.
+func (d *Daemon) grantsEnd(now time.Duration) {
 	n := d.native
-	if n.expiry != nil && n.expiry.index >= 0 && n.expiry.at <= until {
-		return
+	n.sleep.next = nil
+	if n.fw != nil && !n.unhidden && n.sleep.asleep() > n.sleep.atStart+sleptLeast {
+		d.firewallWork("ending grants on time", n.fw.Expire, nil)
 	}
-	d.agenda.cancel(n.expiry)
-	n.expiry = d.agenda.at(max(until, d.clock.Now()+time.Second), func(now time.Duration) {
-		n.expiry = nil
-		n.grants.remembered(now) // forgets those that are over
-		d.endSlept()
-		d.planExpiry()
-	})
+	if next, ok := n.grants.nextEnd(now); ok {
+		d.watchEnd(next)
+	}
 }
 
-// endSlept ends the grants that are over since the machine slept.
-func (d *Daemon) endSlept() {
-	n, asleep := d.native, d.asleep()
-	if asleep-n.slept < sleptLong || n.fw == nil {
-		return
+// nextEnd is the end of the grant that ends next, and forgets those that have ended.
+func (g *grants) nextEnd(now time.Duration) (next time.Duration, ok bool) {
+	for key, until := range g.until {
+		switch {
+		case until <= now:
+			delete(g.until, key)
+		case !ok || until < next:
+			next, ok = until, true
+		}
 	}
-	n.slept = asleep
-	d.firewallWork("ending grants after a sleep", n.fw.Expire, nil)
+	return next, ok
 }

@@ -42,17 +42,6 @@ func (g *grants) add(key granted, until, now time.Duration) {
 	g.until[key] = until
 }
 
-// first is when the first of them ends.
-func (g *grants) first() (time.Duration, bool) {
-	var first time.Duration
-	for _, until := range g.until {
-		if first == 0 || until < first {
-			first = until
-		}
-	}
-	return first, first > 0
-}
-
 // keep forgets the grants of doors that are no more, or that open something else now: a grant never moves to other ports.
 // (Where the kernel keeps such a grant for its old ports, a flush of the ruleset ends it: closed rather than open.)
 func (g *grants) keep(old, next firewall.Rules) {
@@ -120,6 +109,7 @@ func (d *Daemon) grant(door *door, ip netip.Addr, length time.Duration, then fun
 	key := granted{name, admitted(door, ip)}
 	before, until := n.grants.until[key], d.clock.Now()+length
 	n.grants.add(key, max(before, until), d.clock.Now())
+	d.watchEnd(until)
 	fw := n.fw
 	ok := n.work.submit(
 		func(ctx context.Context) error {
@@ -143,7 +133,6 @@ func (d *Daemon) wasGranted(key granted, before time.Duration, err error) {
 	switch {
 	case err == nil:
 		n.knockedAt = d.clock.Now()
-		d.planExpiryAt(n.grants.until[key])
 	case firewall.IsLost(err):
 		d.restore()
 	case before == 0:

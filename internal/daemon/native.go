@@ -24,9 +24,6 @@ type native struct {
 	grants grants
 	// renewal is the lease's next renewal and setCheck the next look at the user's sets; nil without.
 	renewal, setCheck *entry
-	// expiry is when the first grant ends; slept is how long the machine had slept when it was last looked at.
-	expiry *entry
-	slept  time.Duration
 	// unhidden is set by `knockd unhide`: nothing is hidden until the next reload.
 	unhidden bool
 	// broken are the warnings about the user's sets as they were last said.
@@ -35,6 +32,7 @@ type native struct {
 	// restoring is set while a restoration is on its way, again if another is needed behind it; retry is a planned one.
 	restoring, again bool
 	retry            *entry
+	sleep            sleepWatch
 	// knockedAt is when a knock last let somebody in.
 	knockedAt time.Duration
 }
@@ -73,7 +71,7 @@ func (d *Daemon) rulesNow() firewall.Rules {
 // startNative installs the table before anything else is done. Where no door is native, a table of an earlier run is
 // taken away: what the configuration does not hide is to be seen.
 func (d *Daemon) startNative(ctx context.Context) error {
-	d.native = &native{work: newWorker(d.done), lost: make(chan firewall.Loss, 1), grants: newGrants()}
+	d.native = &native{work: newWorker(d.done), lost: make(chan firewall.Loss, 1), grants: newGrants(), sleep: newSleepWatch()}
 	rules := d.rulesNow()
 	if len(rules.Doors) == 0 {
 		return d.removeLeftover(ctx)
@@ -92,8 +90,7 @@ func (d *Daemon) startNative(ctx context.Context) error {
 		return fmt.Errorf("reading who is let in: %w", err)
 	}
 	d.native.grants.adopt(found, d.clock.Now())
-	d.native.slept = d.asleep()
-	d.planExpiry()
+	d.grantsEnd(d.clock.Now())
 	d.spawn(ctx, "firewall", d.native.work.Run)
 	d.afterInstall()
 	return nil

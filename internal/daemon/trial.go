@@ -14,7 +14,9 @@ import (
 // they go even if the daemon does.
 type trial struct {
 	// previous is what is taken back to; nil where the daemon was started for the trial: it then ends.
-	previous     *loaded
+	previous *loaded
+	// shown is set where `knockd unhide` had shown every port before the trial: they are shown again behind it.
+	shown        bool
 	began, until time.Duration
 	lapse        *entry
 }
@@ -61,7 +63,7 @@ func (d *Daemon) tryVerb(request control.Request, answer reply) {
 }
 
 func (d *Daemon) tryLoaded(next *loaded, length time.Duration, answer reply) {
-	if d.trial == nil && d.lastGood == nil && string(next.text) == string(d.conf.text) {
+	if d.trial == nil && d.lastGood == nil && !d.native.unhidden && string(next.text) == string(d.conf.text) {
 		dirs := d.stateDirs()
 		d.onFiles(func(context.Context) error { return unmarkTrial(dirs) }, func(error) {
 			answer(nil, &HintedError{
@@ -90,11 +92,20 @@ func (d *Daemon) tryLoaded(next *loaded, length time.Duration, answer reply) {
 }
 
 func (d *Daemon) beginTrial(previous *loaded, length time.Duration) {
+	shown := d.shownBefore()
 	d.endTrial()
 	now := d.clock.Now()
-	d.trial = &trial{previous: previous, began: now, until: now + length}
+	d.trial = &trial{previous: previous, shown: shown, began: now, until: now + length}
 	d.trial.lapse = d.agenda.at(d.trial.until, func(time.Duration) { d.takeBack("not confirmed in time") })
 	d.say.linef("on trial for %s: taken back unless knockd confirm comes", length)
+}
+
+// shownBefore reports whether every port was shown before the trial that runs or is about to begin.
+func (d *Daemon) shownBefore() bool {
+	if d.trial != nil {
+		return d.trial.shown
+	}
+	return d.native != nil && d.native.unhidden
 }
 
 // endTrial forgets a trial; what it put in force stays.
@@ -111,27 +122,18 @@ func (d *Daemon) takeBack(why string) {
 	if d.trial == nil {
 		return
 	}
-	previous := d.trial.previous
+	previous, shown := d.trial.previous, d.trial.shown
 	d.endTrial()
 	d.say.linef("the rules on trial are taken back: %s", why)
-	if previous != nil {
-		d.swap(previous, func(error) {})
+	if previous == nil {
+		// Nothing was in force before: nothing is to be hidden now.
+		d.show(func(error) { d.ending = true })
 		return
 	}
-	// Nothing was in force before: nothing is to be hidden now.
-	d.native.unhidden = true
-	d.agenda.cancel(d.native.renewal)
-	fw := d.native.fw
-	if fw == nil {
-		d.ending = true
-		return
+	d.swap(previous, func(error) {})
+	if shown {
+		d.show(func(error) {})
 	}
-	d.native.work.submit(fw.Remove, func(err error) {
-		if err != nil {
-			d.say.linef("showing the ports: %v", err)
-		}
-		d.ending = true
-	})
 }
 
 // confirmVerb keeps what is on trial, if the caller shows that there is a way in.

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -130,21 +129,34 @@ var errNotHidden = errors.New("nothing is hidden now: after knockd unhide, knock
 
 // unhideVerb shows every port until the next reload or start.
 func (d *Daemon) unhideVerb(request control.Request, answer reply) {
-	n := d.native
-	if n.fw == nil {
+	if d.native.fw == nil {
 		answer(control.Done{Message: "nothing was hidden"}, nil)
 		return
 	}
 	d.endTrial()
+	d.say.linef("unhide (user %d): every port is shown until the next reload", request.UID)
+	d.show(func(err error) {
+		answer(control.Done{Message: "every port is shown", Hint: "knockd reload hides them again"}, err)
+	})
+}
+
+// show shows every port until the next reload; then is called with the outcome.
+func (d *Daemon) show(then func(error)) {
+	n := d.native
 	n.unhidden = true
 	n.grants = newGrants()
 	d.agenda.cancel(n.renewal)
-	d.say.linef("unhide (user %d): every port is shown until the next reload", request.UID)
-	fw := n.fw
-	n.work.submit(func(ctx context.Context) error { return fw.Remove(ctx) }, func(err error) {
+	if n.fw == nil {
+		then(nil)
+		return
+	}
+	ok := n.work.submit(n.fw.Remove, func(err error) {
 		if err != nil {
-			d.say.linef("unhide: %v", err)
+			d.say.linef("showing the ports: %v", err)
 		}
-		answer(control.Done{Message: "every port is shown", Hint: "knockd reload hides them again"}, err)
+		then(err)
 	})
+	if !ok {
+		then(errBusy)
+	}
 }

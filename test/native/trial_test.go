@@ -3,7 +3,9 @@ package native
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -96,4 +98,95 @@ func TestATrialThatMovesTheState(t *testing.T) {
 	if status := d.Exit(); status != 1 || !strings.Contains(d.Output(), "tried and not confirmed") {
 		t.Errorf("status %d", status)
 	}
+}
+
+// TestATrialOverShownPorts: what was shown by unhide before a trial is shown behind it.
+func TestATrialOverShownPorts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	d := s.start(ssh)
+	s.verb("unhide")
+	s.verb("try", "10s") // the very file that was in force: it is not, now
+	s.want(22, false)
+	d.Wait("the rules on trial are taken back")
+	s.eventually(22, true)
+	if w := s.status().Warnings; len(w) != 1 || !strings.Contains(w[0], "every port is shown since knockd unhide") {
+		t.Errorf("warnings: %q", w)
+	}
+	s.verb("try", "1m")
+	s.want(22, false)
+	s.verb("unhide")
+	s.want(22, true)
+	if status := s.status(); status.Trial != 0 || len(status.Hidden) != 0 {
+		t.Errorf("%+v", status)
+	}
+	s.verb("try", "1m")
+	s.verb("confirm", "--force")
+	s.want(22, false)
+	s.verb("reload")
+}
+
+// TestTrialsRefused: what is no trial, and what cannot be confirmed.
+func TestTrialsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.start(ssh)
+	for _, test := range []struct {
+		verb []string
+		want string
+	}{
+		{[]string{"try", "9s"}, "a trial lasts from 10s to 24h0m0s"},
+		{[]string{"try", "soon"}, "no length of time"},
+		{[]string{"try"}, "usage: knockd try FOR"},
+		{[]string{"try", "5m"}, "there is nothing to try"},
+		{[]string{"confirm"}, "nothing is on trial"},
+		{[]string{"confirm", "--force"}, "nothing is on trial"},
+	} {
+		if out := s.refused(test.verb[0], test.verb[1:]...); !strings.Contains(out, test.want) {
+			t.Errorf("%q: %s", test.verb, out)
+		}
+	}
+	daemontest.Eventually(t, "a copy is kept", func() bool { return daemontest.Read(t, filepath.Join(s.dir, "state", "last-good.conf")) != "" })
+	s.pointHere()
+	s.write(ssh + "nonsense\n")
+	if out := s.refused("try", "5m"); !strings.Contains(out, "knockd.conf:5: ") {
+		t.Errorf("%s", out)
+	}
+	s.write(ssh)
+	s.verb("reload") // nothing was noted
+}
+
+// TestATrialOnItsOwn starts a daemon for the trial, which goes on once it is confirmed.
+func TestATrialOnItsOwn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	pid := filepath.Join(s.dir, "pid")
+	s.write("[options]\n\tInterface = eth0\n\tPidFile = " + pid + "\n" + ssh)
+	s.verb("try", "1m")
+	s.end(pid)
+	s.want(22, false)
+	if out := s.refused("try", "5s"); !strings.Contains(out, "a trial lasts from") {
+		t.Errorf("%s", out)
+	}
+	s.verb("confirm", "--force")
+	s.verb("reload")
+	s.verb("open", "ssh", "10.0.0.2")
+	s.want(22, true)
+}
+
+// end ends a daemon that a verb left behind, with the test.
+func (s *site) end(pidFile string) {
+	s.t.Helper()
+	pid, err := strconv.Atoi(strings.TrimSpace(daemontest.Read(s.t, pidFile)))
+	netlabtest.Check(s.t, err)
+	s.t.Cleanup(func() {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		daemontest.Eventually(s.t, "the daemon is gone", func() bool { return gone(pid) })
+	})
+}
+
+// gone reports whether a process has ended; process 1 may not have been told yet.
+func gone(pid int) bool {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err != nil || strings.Contains(string(text), ") Z ")
 }
