@@ -104,11 +104,29 @@ func stranger6(number uint32, to packet.Port) packet.Packet {
 }
 
 // neighbours are n strangers of one bucket of the table of held packets.
-func (b *bench) neighbours(n int) (numbers []uint32) {
+func (b *bench) neighbours(n int) []uint32 {
+	return b.choose(n, func(tag uint64) bool { return tag%32768 == 0 })
+}
+
+// acquaintances are n strangers of one bucket of the known sources, with different signs.
+func (b *bench) acquaintances(n int) []uint32 {
+	signs := map[uint64]bool{}
+	return b.choose(n, func(tag uint64) bool {
+		sign := max(tag>>48, 1)
+		if tag>>16%32768 != 0 || signs[sign] {
+			return false
+		}
+		signs[sign] = true
+		return true
+	})
+}
+
+// choose returns n strangers whose tag is as asked for.
+func (b *bench) choose(n int, accepts func(tag uint64) bool) (numbers []uint32) {
 	key := b.tables.setting.TagKey
 	for i := uint32(1); len(numbers) < n; i++ {
 		src := stranger(i, packet.Port{}).Src.As4()
-		if sip13(key, uint64(binary.NativeEndian.Uint32(src[:]))<<32, 0, 4)%32768 == 0 {
+		if accepts(sip13(key, uint64(binary.NativeEndian.Uint32(src[:]))<<32, 0, 4)) {
 			numbers = append(numbers, i)
 		}
 	}

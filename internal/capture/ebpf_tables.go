@@ -33,9 +33,13 @@ type tables struct {
 	setting bpf.KnockSetting
 	// names has the destinations by the numbers that records have of them. The map is never written, only replaced.
 	names *atomic.Pointer[map[uint32]netip.Addr]
-	// last is the newest number. None is used again: a packet held back may still have it.
+	// last is the newest number. One that is free again is not used before all others were: a packet held back may
+	// still have it.
 	last uint32
 }
+
+// mostDestinations is one more than the highest number that a packet held back has room for, as in held.h.
+const mostDestinations = 1 << 20
 
 func newTables(m *bpf.KnockMaps) (tables, error) {
 	t := tables{maps: m, names: &atomic.Pointer[map[uint32]netip.Addr]{}}
@@ -206,19 +210,29 @@ func (t *tables) addDestinations(addrs []netip.Addr) error {
 	if len(addrs) == 0 {
 		return nil
 	}
-	names := maps.Clone(*t.names.Load())
-	first := t.last + 1
-	for _, a := range addrs {
-		t.last++
-		names[t.last] = a
+	names, numbers := maps.Clone(*t.names.Load()), make([]uint32, len(addrs))
+	for i, a := range addrs {
+		t.last = nextNumber(names, t.last)
+		numbers[i], names[t.last] = t.last, a
 	}
 	t.names.Store(&names)
 	for i, a := range addrs {
-		if err := t.maps.Destinations.Put(destinationKey(a), first+uint32(i)); err != nil {
+		if err := t.maps.Destinations.Put(destinationKey(a), numbers[i]); err != nil {
 			return fmt.Errorf("adding the destination %v: %w", a, err)
 		}
 	}
 	return nil
+}
+
+// nextNumber is the next after last that nothing has; 0 is none. The map of destinations has fewer elements than there
+// are numbers.
+func nextNumber(names map[uint32]netip.Addr, last uint32) uint32 {
+	for {
+		last = (last + 1) % mostDestinations
+		if _, used := names[last]; !used && last != 0 {
+			return last
+		}
+	}
 }
 
 // deleteDestinations forgets addresses; the program no longer uses their numbers when they lose their names.

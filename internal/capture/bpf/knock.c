@@ -19,6 +19,17 @@ struct {
 	__type(value, struct bits);
 } asked SEC(".maps");
 
+inlined int is_asked(u32 proto, u16 port)
+{
+	u32 udp = proto == UDP, number = network16(port);
+	struct bits *bits;
+
+	if (proto != TCP && !udp)
+		return 0;
+	bits = map_lookup(&asked, &udp);
+	return bits && bits->bit[number >> 3 & 8191] >> (number & 7) & 1;
+}
+
 /* What is asked of a port. */
 struct door {
 	/* Bit i: a packet with the TCP flags i is asked for. */
@@ -96,18 +107,12 @@ inlined void judge(struct __sk_buff *skb, const struct network *n, const struct 
 SEC("socket") int knock(struct __sk_buff *skb)
 {
 	struct network n;
-	struct bits *bits;
 	struct door *door;
-	u32 udp, port, key;
+	u32 key;
 
-	if (!network_header(skb, &n) || (n.proto != TCP && n.proto != UDP))
+	if (!network_header(skb, &n) || !is_asked(n.proto, n.ports[1]))
 		return 0;
-	udp = n.proto == UDP;
-	port = network16(n.ports[1]);
-	bits = map_lookup(&asked, &udp);
-	if (!bits || !(bits->bit[(port >> 3) & 8191] >> (port & 7) & 1))
-		return 0;
-	key = udp << 16 | port;
+	key = (n.proto == UDP) << 16 | network16(n.ports[1]);
 	door = map_lookup(&doors, &key);
 	if (door && door->flags)
 		judge(skb, &n, door);

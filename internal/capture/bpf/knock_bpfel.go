@@ -44,6 +44,7 @@ const (
 	KnockMapDrops        = "drops"
 	KnockMapRing         = "ring"
 	KnockMapSettings     = "settings"
+	KnockMapSources      = "sources"
 	KnockMapTable        = "table"
 	KnockMapWindows      = "windows"
 	KnockProgKnock       = "knock"
@@ -104,6 +105,7 @@ type KnockMapSpecs struct {
 	Drops        *ebpf.MapSpec `ebpf:"drops"`
 	Ring         *ebpf.MapSpec `ebpf:"ring"`
 	Settings     *ebpf.MapSpec `ebpf:"settings"`
+	Sources      *ebpf.MapSpec `ebpf:"sources"`
 	Table        *ebpf.MapSpec `ebpf:"table"`
 	Windows      *ebpf.MapSpec `ebpf:"windows"`
 }
@@ -140,6 +142,7 @@ type KnockMaps struct {
 	Drops        *ebpf.Map `ebpf:"drops"`
 	Ring         *ebpf.Map `ebpf:"ring"`
 	Settings     *ebpf.Map `ebpf:"settings"`
+	Sources      *ebpf.Map `ebpf:"sources"`
 	Table        *ebpf.Map `ebpf:"table"`
 	Windows      *ebpf.Map `ebpf:"windows"`
 }
@@ -152,6 +155,7 @@ func (m *KnockMaps) Close() error {
 		m.Drops,
 		m.Ring,
 		m.Settings,
+		m.Sources,
 		m.Table,
 		m.Windows,
 	)

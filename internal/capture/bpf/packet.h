@@ -56,6 +56,9 @@ struct network {
  */
 #define copied(skb, offset, to) (!load_bytes(skb, offset, to, sizeof(*(to))))
 
+/* Whether something is asked of a port, in network order, of TCP or UDP. In knock.c. */
+inlined int is_asked(u32 proto, u16 port);
+
 inlined int later_ports(struct __sk_buff *skb, struct network *n) { return copied(skb, n->start, &n->ports); }
 
 inlined int ipv4_header(struct __sk_buff *skb, struct network *n)
@@ -63,6 +66,8 @@ inlined int ipv4_header(struct __sk_buff *skb, struct network *n)
 	struct ipv4 h;
 
 	if (!copied(skb, 0, &h) || h.version >> 4 != 4)
+		return 0;
+	if ((h.version & 15) * 4 == IPV4_HEADER && !is_asked(h.proto, h.ports[1]))
 		return 0;
 	if (h.fragment & network16(0x1fff))
 		return 0;
@@ -116,6 +121,8 @@ inlined int ipv6_header(struct __sk_buff *skb, struct network *n)
 	struct ipv6 h;
 
 	if (!copied(skb, 0, &h) || h.version >> 4 != 6)
+		return 0;
+	if (!is_extension(h.proto) && !is_asked(h.proto, h.ports[1]))
 		return 0;
 	n->family = 6;
 	n->proto = h.proto;
