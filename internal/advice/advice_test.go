@@ -23,9 +23,15 @@ const port = 22
 // ssh is what the door of every test opens.
 var ssh = []Open{{Door: "ssh", Ports: config.PortRange{Proto: packet.TCP, First: port, Last: port}}}
 
-// rulesets are firewalls as people have them. drops is part of the finding over IPv4, empty where the port is open.
-func rulesets() []struct{ name, nft, iptables, drops, fix string } {
-	return []struct{ name, nft, iptables, drops, fix string }{
+// firewall is one as people have them. drops is part of the first finding, empty where the port is open; fix is how its
+// remedy begins. elsewhere is set where a connection would go to another machine, and is not compared.
+type firewall struct {
+	name, nft, iptables, legacy, drops, fix string
+	elsewhere                               bool
+}
+
+func rulesets() []firewall {
+	return []firewall{
 		{name: "none"},
 		{
 			name:  "default drop",
@@ -88,8 +94,111 @@ func rulesets() []struct{ name, nft, iptables, drops, fix string } {
 			drops: "table inet firewalld, chain filter_INPUT", fix: "firewall-cmd --permanent --add-port=22/tcp && firewall-cmd --reload",
 		},
 		{
-			name: "our own table",
-			nft:  "table inet knockd { chain pre { type filter hook prerouting priority mangle; tcp dport 22 drop; } }",
+			name: "networks that can't be on the Internet",
+			nft:  "table inet f { chain input { type filter hook input priority 0; ip saddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, 224.0.0.0/3 } drop; ip6 saddr 2001:db8::/32 drop; } }",
+		},
+		{
+			name: "a concatenation can't be followed",
+			nft:  "table inet f { chain input { type filter hook input priority 0; tcp dport . ip saddr { 22 . 192.168.7.1 } drop; } }",
+		},
+		{
+			name: "half of the Internet is let in",
+			nft:  "table inet f { chain input { type filter hook input priority 0; policy drop; ct state established accept; ip saddr { 8.0.0.0/8, 10.0.0.0/8, 80.0.0.0/7 } accept; ip6 saddr 2a00::/12 accept; ip6 saddr fc00::/7 accept; } }",
+		},
+		{
+			name:  "an element for all others",
+			nft:   "table inet f { chain input { type filter hook input priority 0; tcp dport vmap { 80 : accept, * : drop }; } }",
+			drops: "a rule that drops", fix: "nft insert rule inet f input",
+		},
+		{
+			name:  "a map of interfaces",
+			nft:   "table inet f { chain world { tcp dport 80 accept; } chain input { type filter hook input priority 0; policy drop; iifname vmap { lo : accept, eth0 : jump world }; } }",
+			drops: "policy drop", fix: "nft insert rule inet f input",
+		},
+		{
+			name: "a map of interfaces that accepts",
+			nft:  "table inet f { chain world { tcp dport 22 accept; ct state established accept; } chain input { type filter hook input priority 0; policy drop; iifname vmap { lo : accept, eth0 : jump world }; } }",
+		},
+		{
+			name: "as many as a limit lets in",
+			nft:  "table inet f { chain input { type filter hook input priority 0; policy drop; ct state established accept; tcp dport 22 limit rate 10/second accept; } }",
+		},
+		{
+			name: "what came from a socket of another kind",
+			nft:  "table inet f { chain input { type filter hook input priority 0; policy drop; ct state established accept; meta mark 0 tcp dport 22 accept; } }",
+		},
+		{
+			name: "flags and no fragments",
+			nft:  "table inet f { chain input { type filter hook input priority 0; policy drop; ip frag-off & 0x1fff != 0 drop; tcp flags & (fin | syn | rst | ack) != syn ct state new drop; meta pkttype { broadcast, multicast } drop; ct state established accept; tcp flags syn tcp dport 22-25 accept; } }",
+		},
+		{
+			name: "kept from conntrack",
+			nft:  "table inet f { chain pre { type filter hook prerouting priority raw; tcp dport 22 notrack; } chain input { type filter hook input priority 0; policy drop; ct state untracked accept; } }",
+		},
+		{
+			name: "a dormant table",
+			nft:  "table inet f { flags dormant; chain input { type filter hook input priority 0; policy drop; } }",
+		},
+		{
+			name:  "redirected to a port that is dropped",
+			nft:   "table ip n { chain pre { type nat hook prerouting priority dstnat; tcp dport 22 redirect to :2222; }\n}\ntable inet f { chain input { type filter hook input priority 0; policy drop; tcp dport 22 accept; } }",
+			drops: "tcp/22 over IPv4 would still be dropped by table inet f, chain input (policy drop)",
+		},
+		{
+			name:      "published by a container runtime",
+			elsewhere: true,
+			nft:       "table inet f { chain input { type filter hook input priority 0; policy drop; ip protocol icmp accept; } }",
+			iptables:  "*nat\n:PREROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n-A DOCKER ! -i docker0 -p tcp -m tcp --dport 22 -j DNAT --to-destination 172.17.0.2:22\nCOMMIT\n",
+			drops:     "tcp/22 over IPv6", fix: "nft insert rule inet f input",
+		},
+		{
+			name:      "forwarded to where it is dropped",
+			elsewhere: true,
+			nft:       "table ip n { chain pre { type nat hook prerouting priority dstnat; fib daddr type local tcp dport 22 dnat to 10.0.0.2:22; }\n}\ntable ip f { chain forward { type filter hook forward priority 0; policy drop; ct state established accept; ip daddr 10.0.0.2 tcp dport 80 accept; } }",
+			drops:     "table ip f, chain forward (policy drop)", fix: "nft insert rule ip f forward",
+		},
+		{
+			name:     "iptables in the raw table",
+			iptables: "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 22 -j DROP\nCOMMIT\n",
+			drops:    "table ip raw, chain PREROUTING (a rule that drops)", fix: "iptables -t raw -I PREROUTING -p tcp --dport 22 -j ACCEPT",
+		},
+		{
+			name:     "a source port is not a destination port",
+			iptables: "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --sport 53 -j DROP\n-A INPUT -p tcp --tcp-flags ALL NONE -j DROP\n-A INPUT -p tcp ! --syn -m conntrack --ctstate NEW -j DROP\n-A INPUT -m limit --limit 1/min -j LOG\nCOMMIT\n",
+		},
+		{
+			name:   "iptables-legacy with a policy",
+			legacy: "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A INPUT -s 192.168.7.0/24 -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT\n",
+			drops:  "table filter of iptables-legacy, chain INPUT (policy drop)", fix: "iptables-legacy -I INPUT -p tcp --dport 22 -j ACCEPT",
+		},
+		{
+			name:   "iptables-legacy that accepts",
+			legacy: "*filter\n:INPUT DROP [0:0]\n:services - [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n-A INPUT -i eth+ -j services\n-A services -p tcp -m multiport --dports 20:25,80 -m comment --comment web -j ACCEPT\nCOMMIT\n",
+		},
+		{
+			name:   "iptables-legacy with a chain that drops",
+			legacy: "*filter\n:INPUT ACCEPT [0:0]\n:rest - [0:0]\n:some - [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n-A INPUT -j some\n-A INPUT -g rest\n-A some ! -p tcp -j RETURN\n-A some -p tcp --dport 80 -j ACCEPT\n-A rest -j REJECT\nCOMMIT\n",
+			drops:  "chain INPUT (a rule that drops in chain rest)", fix: "iptables-legacy -I INPUT",
+		},
+		{
+			name:   "iptables-legacy returns to its policy",
+			legacy: "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 22 -j RETURN\n-A INPUT -j ACCEPT\nCOMMIT\n",
+			drops:  "chain INPUT (policy drop)", fix: "iptables-legacy -I INPUT",
+		},
+		{
+			name:   "iptables-legacy as ufw writes it",
+			legacy: "*filter\n:INPUT DROP [0:0]\n:ufw-before-input - [0:0]\n:ufw-user-input - [0:0]\n:ufw-not-local - [0:0]\n-A INPUT -j ufw-before-input\n-A ufw-before-input -i lo -j ACCEPT\n-A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A ufw-before-input -m conntrack --ctstate INVALID -j DROP\n-A ufw-before-input -j ufw-not-local\n-A ufw-before-input -d 224.0.0.251/32 -p udp --dport 5353 -j ACCEPT\n-A ufw-before-input -j ufw-user-input\n-A ufw-not-local -m addrtype --dst-type LOCAL -j RETURN\n-A ufw-not-local -m limit --limit 3/min -j LOG\n-A ufw-not-local -j DROP\n-A ufw-user-input -p tcp --dport 80 -j ACCEPT\nCOMMIT\n",
+			drops:  "chain INPUT (policy drop)", fix: "ufw allow 22/tcp",
+		},
+		{
+			name:      "iptables-legacy with a translation",
+			elsewhere: true,
+			legacy:    "*filter\n:INPUT DROP [0:0]\nCOMMIT\n*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 22 -j DNAT --to-destination 10.0.0.2\nCOMMIT\n",
+		},
+		{
+			name:      "our own table",
+			elsewhere: true,
+			nft:       "table inet knockd { chain pre { type filter hook prerouting priority mangle; tcp dport 22 drop; } }",
 		},
 	}
 }
@@ -100,7 +209,7 @@ func TestAgainstTheKernel(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := netlabtest.NewPair(t)
-			load(t, p.Server, test.nft, test.iptables)
+			load(t, p.Server, test.nft, test.iptables, test.legacy)
 			findings := look(t, p.Server)
 			if test.drops == "" {
 				if len(findings) > 0 {
@@ -109,13 +218,13 @@ func TestAgainstTheKernel(t *testing.T) {
 			} else if len(findings) == 0 || !strings.Contains(findings[0].Problem, test.drops) || !strings.HasPrefix(findings[0].Fix, test.fix) {
 				t.Errorf("found %+v", findings)
 			}
-			if test.name == "our own table" {
+			if test.elsewhere {
 				return
 			}
 			if got := connects(t, p); got != (test.drops == "") {
 				t.Errorf("a connection: %v", got)
 			}
-			if strings.HasPrefix(test.fix, "nft ") || strings.HasPrefix(test.fix, "iptables ") {
+			if strings.HasPrefix(test.fix, "nft ") || strings.HasPrefix(test.fix, "iptables") {
 				if len(findings) > 0 {
 					applied(t, p, findings[0].Fix)
 				}
@@ -137,17 +246,18 @@ func applied(t *testing.T, p *netlab.Pair, fix string) {
 	}
 }
 
-func load(t *testing.T, n *netlab.Namespace, nft, iptables string) {
+func load(t *testing.T, n *netlab.Namespace, nft, iptables, legacy string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "rules")
 	// nft wants a line's end behind a block.
-	nft = strings.NewReplacer("; ", "\n", "} chain", "}\nchain", "} }", "}\n}").Replace(nft)
-	netlabtest.Check(t, os.WriteFile(path, []byte(nft+iptables), 0o600))
-	if nft != "" {
-		netlabtest.Run(t, n, "nft", "-f", path)
-	}
-	if iptables != "" {
-		netlabtest.Run(t, n, "sh", "-c", "iptables-nft-restore < "+path)
+	nft = strings.NewReplacer("; ", "\n", "} chain", "}\nchain", "} }", "}\n}", "} table", "}\ntable").Replace(nft)
+	for _, rules := range []struct{ text, command string }{
+		{nft, "nft -f "}, {iptables, "iptables-nft-restore < "}, {legacy, "iptables-legacy-restore < "},
+	} {
+		if rules.text != "" {
+			netlabtest.Check(t, os.WriteFile(path, []byte(rules.text), 0o600))
+			netlabtest.Run(t, n, "sh", "-c", rules.command+path)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package advice
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"github.com/google/nftables"
@@ -97,7 +98,8 @@ func (r *ruleset) dormant() (map[string]bool, error) {
 	}
 	list := map[string]bool{}
 	for _, t := range tables {
-		if t.Flags&unix.NFT_TABLE_F_DORMANT != 0 {
+		// The library reads these flags in the order of this machine's bytes, and they come in that of the network.
+		if flags := binary.BigEndian.Uint32(binary.NativeEndian.AppendUint32(nil, t.Flags)); flags&unix.NFT_TABLE_F_DORMANT != 0 {
 			list[key(t)] = true
 		}
 	}

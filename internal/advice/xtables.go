@@ -65,14 +65,16 @@ func (p *probe) ports(ports [2]uint16, inverted bool) answer {
 	return sure((ports[0] <= p.port && p.port <= ports[1]) != inverted)
 }
 
-// The flag and the state of a new connection in xt_conntrack.h: XT_CONNTRACK_STATE, and the bit of IP_CT_NEW.
+// The flags and the state of a new connection in xt_conntrack.h: XT_CONNTRACK_STATE, XT_CONNTRACK_STATE_ALIAS (the rule was
+// written with -m state), and the bit of IP_CT_NEW.
 const (
 	conntrackState = 1
+	stateAlias     = 1 << 13
 	stateNew       = 8
 )
 
 func (p *probe) conntrack(match, invert, states uint16) answer {
-	if match != conntrackState || p.untracked {
+	if match&^stateAlias != conntrackState || p.untracked {
 		return maybe
 	}
 	return sure((states&stateNew != 0) != (invert&conntrackState != 0))
