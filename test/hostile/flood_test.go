@@ -94,7 +94,7 @@ func TestAFullTable(t *testing.T) {
 			t.Run(g.name+"/"+backend, func(t *testing.T) {
 				t.Parallel()
 				s := newScene(t, backend, "")
-				before := s.usage()
+				before := s.daemon.Usage()
 				fill(t, s, g)
 				knockDuring(t, s, g)
 				if n := s.daemon.Count("OPEN SESAME"); n != len(paces) {
@@ -102,7 +102,7 @@ func TestAFullTable(t *testing.T) {
 				}
 				status := s.status()
 				t.Logf("%d sources in the table, %d evicted, %d packets lost", status.Engine.Sources, status.Engine.Evicted, status.Capture.Dropped)
-				s.sameUsage(before, fullTable)
+				s.daemon.SameUsage(s.t, before, fullTable)
 			})
 		}
 	}

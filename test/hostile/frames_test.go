@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"knockd/internal/daemontest"
 )
 
 // sources are few, so that hits among the hostile frames make whole knocks by chance.
@@ -101,7 +103,7 @@ func TestFrames(t *testing.T) {
 				a.round() // what was seen once needs its memory
 			}
 			s.rightKnock(s.pair.Client4, 1)
-			before, counted := s.usage(), s.status()
+			before, counted := s.daemon.Usage(), s.status()
 			for end := time.Now().Add(length(t, 2*time.Second)); time.Now().Before(end) || a.frames < 40000; {
 				a.round()
 			}
@@ -111,7 +113,7 @@ func TestFrames(t *testing.T) {
 }
 
 // judge holds the daemon against the oracle.
-func (a *attacker) judge(before usage, refused uint64) {
+func (a *attacker) judge(before daemontest.Usage, refused uint64) {
 	s := a.scene
 	s.t.Helper()
 	s.rightKnock(s.pair.Client4, 2)
@@ -133,7 +135,7 @@ func (a *attacker) judge(before usage, refused uint64) {
 	if now.Backend == "classic" && now.Capture.Refused <= refused {
 		s.t.Error("no frame was counted as refused")
 	}
-	s.sameUsage(before, memorySlack)
+	s.daemon.SameUsage(s.t, before, memorySlack)
 }
 
 // memorySlack is what the collector's heap may differ by, in bytes: less than 20,000 frames of a kilobyte each.

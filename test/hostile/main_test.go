@@ -1,5 +1,5 @@
-// Package hostile sends at a living daemon what a network can send: frames that lie, floods that fill its table, and
-// faults that come again and again. It must not end, grow, or open for anybody but a right knock.
+// Package hostile sends at a living daemon what a network can send: frames that lie, and floods that fill its table. It
+// must not end, grow, or open for anybody but a right knock.
 package hostile
 
 import (

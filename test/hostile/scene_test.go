@@ -1,10 +1,7 @@
 package hostile
 
 import (
-	"encoding/json"
 	"net/netip"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -34,12 +31,11 @@ func newScene(t testing.TB, backend, door string) *scene {
 	for _, n := range []*netlab.Namespace{p.Server, p.Client} {
 		netlabtest.Run(t, n, "ip", "link", "set", netlab.Interface, "mtu", "9000")
 	}
-	d := daemontest.Start(t, p.Server, daemontest.Options{
-		Config: "[options]\n\tInterface = eth0\n\tCapture = " + backend + "\n[door]\n\tSequence = 7000,9000,8000\n" + door,
-		Args:   []string{"-v"},
-	})
+	config := "[options]\n\tInterface = eth0\n\tCapture = " + backend + "\n[door]\n\tSequence = 7000,9000,8000\n" + door
+	d := daemontest.Start(t, p.Server, daemontest.Options{Config: config, Args: []string{"-v"}})
 	d.Wait("listening on eth0...")
-	return &scene{t: t, pair: p, daemon: d, injector: netlabtest.NewInjector(t, p.Client, netlab.Interface, p.ServerMAC)}
+	i := netlabtest.NewInjector(t, p.Client, netlab.Interface, p.ServerMAC)
+	return &scene{t: t, pair: p, daemon: d, injector: i}
 }
 
 // hit sends one right packet of a knock.
@@ -69,44 +65,8 @@ func (s *scene) rightKnock(from netip.Addr, nth int) {
 // status asks the daemon.
 func (s *scene) status() control.Status {
 	s.t.Helper()
-	var status control.Status
-	text := netlabtest.Run(s.t, s.pair.Server, "knockd", "status", "--json", "-c", s.daemon.Config)
-	if err := json.Unmarshal([]byte(text), &status); err != nil {
-		s.t.Fatalf("%v: %s", err, text)
-	}
-	return status
+	return s.daemon.Status(s.pair.Server)
 }
-
-// usage is what a process holds.
-type usage struct{ resident, descriptors, threads int }
-
-func (s *scene) usage() usage {
-	pid := s.daemon.Pid()
-	tasks, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
-	netlabtest.Check(s.t, err)
-	return usage{daemontest.Resident(s.t, pid), daemontest.Descriptors(s.t, pid), len(tasks)}
-}
-
-// sameUsage waits until the daemon holds no more than before: as many descriptors, and resident memory but for slack, in
-// bytes, which the garbage collector may use.
-func (s *scene) sameUsage(before usage, slack int) {
-	s.t.Helper()
-	var now usage
-	daemontest.Eventually(s.t, "descriptors as before", func() bool {
-		now = s.usage()
-		return now.descriptors <= before.descriptors
-	})
-	s.t.Logf("before %+v, after %+v", before, now)
-	if now.resident > before.resident+slack {
-		s.t.Errorf("resident memory grew from %d to %d", before.resident, now.resident)
-	}
-	// A thread that a system call holds is made as the machine is busy, and kept: their number has a bound, not a value.
-	if now.threads > before.threads+threadSlack {
-		s.t.Errorf("threads grew from %d to %d", before.threads, now.threads)
-	}
-}
-
-const threadSlack = 8
 
 // opened counts, by source, how often the door opened.
 func (s *scene) opened() map[string]int {
