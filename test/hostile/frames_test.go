@@ -99,12 +99,16 @@ func TestFrames(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, backend, "")
 			a := newAttacker(s, seed(t))
-			for a.frames < 20000 {
+			warm, most := 20000, 45000
+			if testing.Short() {
+				warm, most = 5000, 12000
+			}
+			for a.frames < warm {
 				a.round() // what was seen once needs its memory
 			}
 			s.rightKnock(s.pair.Client4, 1)
 			before, counted := s.daemon.Usage(), s.status()
-			for end := time.Now().Add(length(t, 2*time.Second)); time.Now().Before(end) || a.frames < 40000; {
+			for end := time.Now().Add(length(t, 0)); time.Now().Before(end) || a.frames < most; {
 				a.round()
 			}
 			a.judge(before, counted.Capture.Refused)
@@ -138,7 +142,7 @@ func (a *attacker) judge(before daemontest.Usage, refused uint64) {
 	s.daemon.SameUsage(s.t, before, memorySlack)
 }
 
-// memorySlack is what the collector's heap may differ by, in bytes: less than 20,000 frames of a kilobyte each.
+// memorySlack is what the collector's heap may differ by, in bytes: less than as many frames of a kilobyte each.
 const memorySlack = 16 << 20
 
 func total(counts map[string]int) int {
