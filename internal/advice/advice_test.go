@@ -90,7 +90,7 @@ func rulesets() []firewall {
 		},
 		{
 			name:  "as firewalld writes it",
-			nft:   "table inet firewalld { chain filter_INPUT { type filter hook input priority filter + 10; policy accept; ct state { established, related } accept; iifname \"lo\" accept; jump filter_INPUT_ZONES; reject with icmpx admin-prohibited; } chain filter_INPUT_ZONES { goto filter_IN_public; } chain filter_IN_public { jump filter_IN_public_allow; meta l4proto { icmp, ipv6-icmp } accept; return; } chain filter_IN_public_allow { tcp dport 80 accept; } }",
+			nft:   "table inet firewalld { chain filter_INPUT { type filter hook input priority filter + 10; policy accept; ct state { established, related } accept; ct status dnat accept; iifname \"lo\" accept; ct state invalid drop; jump filter_INPUT_ZONES; reject with icmpx admin-prohibited; } chain filter_INPUT_ZONES { goto filter_IN_public; } chain filter_IN_public { jump filter_IN_public_allow; meta l4proto { icmp, ipv6-icmp } accept; return; } chain filter_IN_public_allow { tcp dport 80 accept; } }",
 			drops: "table inet firewalld, chain filter_INPUT", fix: "firewall-cmd --permanent --add-port=22/tcp && firewall-cmd --reload",
 		},
 		{

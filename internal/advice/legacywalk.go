@@ -249,7 +249,7 @@ func (t *legacyTable) guards() []guard {
 		})
 	}
 	if t.name == "nat" {
-		add(unix.NF_INET_PRE_ROUTING, "PREROUTING", translating, -100)
+		add(unix.NF_INET_PRE_ROUTING, "PREROUTING", translating, translationPriority)
 		return list
 	}
 	priority := map[string]int32{"raw": -300, "mangle": -150, "security": 50}[t.name]

@@ -21,7 +21,7 @@ func sure(b bool) answer {
 // outcome is what may become of a packet in a chain.
 type outcome struct {
 	accepted, dropped, returned, translated bool
-	// by says what drops first.
+	// by says what drops last: the packet goes no further than that, whatever may have happened before.
 	by string
 	// to is what destination NAT makes of the packet; ambiguous is set where that is not known for sure.
 	to        translation
@@ -57,7 +57,7 @@ func (o *outcome) add(other outcome) {
 	o.returned = o.returned || other.returned
 	o.translated = o.translated || other.translated
 	o.ambiguous = o.ambiguous || other.ambiguous
-	if o.by == "" {
+	if other.by != "" {
 		o.by = other.by
 	}
 }

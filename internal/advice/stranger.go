@@ -17,6 +17,8 @@ type probe struct {
 	asked uint16
 	// to is the destination behind destination NAT, the zero Addr before it.
 	to netip.Addr
+	// translated is set behind destination NAT, to another machine or to another port of this one.
+	translated bool
 	// untracked is set where a rule may keep it from conntrack.
 	untracked bool
 	// steps counts the rules that it met.

@@ -42,11 +42,24 @@ func (p *probe) ct(k expr.CtKey) value {
 	switch {
 	case k == expr.CtKeySTATE && !p.untracked:
 		return value{data: binary.NativeEndian.AppendUint32(nil, expr.CtStateBitNEW)}
+	case k == expr.CtKeySTATUS:
+		return value{data: binary.NativeEndian.AppendUint32(nil, p.status())}
 	case k == expr.CtKeyDIRECTION:
 		return value{data: []byte{0}}
 	default:
 		return value{}
 	}
+}
+
+// statusTranslated is IPS_DST_NAT of nf_conntrack_common.h.
+const statusTranslated = 1 << 5
+
+// status is that of a connection of which nothing came before.
+func (p *probe) status() uint32 {
+	if p.translated {
+		return statusTranslated
+	}
+	return 0
 }
 
 // fib: the destination is an address of this machine until it is translated.

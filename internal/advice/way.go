@@ -20,9 +20,13 @@ type place int
 const (
 	prerouting place = iota
 	translating
+	translated
 	input
 	forward
 )
+
+// translation at prerouting has this priority (NF_IP_PRI_NAT_DST): what has a later one sees the new destination.
+const translationPriority = -100
 
 // guard is one base chain.
 type guard struct {
@@ -46,6 +50,11 @@ type way struct {
 }
 
 func newWay(guards []guard, untracked bool) way {
+	for i := range guards {
+		if g := &guards[i]; g.place == prerouting && g.priority > translationPriority {
+			g.place = translated
+		}
+	}
 	slices.SortStableFunc(guards, func(a, b guard) int {
 		return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(a.priority, b.priority))
 	})
@@ -93,6 +102,7 @@ func (w way) meet(drops []drop, p *probe) []drop {
 	if !ok {
 		return drops
 	}
+	drops = w.at(drops, translated, next)
 	return w.at(drops, at, next)
 }
 
@@ -143,6 +153,7 @@ func (w way) translate(p *probe) (*probe, place, bool) {
 // behind is the packet after destination NAT.
 func (p *probe) behind(t translation) (*probe, place, bool) {
 	next := *p
+	next.translated = true
 	if t.port != 0 {
 		next.port = t.port
 	}
