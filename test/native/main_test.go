@@ -104,6 +104,15 @@ func (s *site) left(source string) time.Duration {
 	return 0
 }
 
+// keeps holds that a grant has time left, and no more than it was given for.
+func (s *site) keeps(source string, granted time.Time, length time.Duration) {
+	s.t.Helper()
+	most := length - time.Since(granted) + time.Second
+	if left := s.left(source); left <= 0 || left > most {
+		s.t.Errorf("%s has %v left, of at most %v", source, left, most)
+	}
+}
+
 func (s *site) knock() {
 	s.t.Helper()
 	daemontest.Knock(s.t, s.Client, s.Server4, "7000", "9000", "8000")
