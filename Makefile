@@ -60,7 +60,7 @@ bench: build ## measured beside knockd 0.8 and fwknopd, as a table and in bench.
 	$(GO) run ./bench -json bench.json
 
 soak: ## the fault harness for 20 minutes, or as long as KNOCKD_SOAK says
-	KNOCKD_SOAK=$${KNOCKD_SOAK:-20m} $(GO) test -timeout 0 -count 1 -v ./test/fault
+	KNOCKD_SOAK=$${KNOCKD_SOAK:-20m} $(GO) test -timeout 0 -count 1 -v ./test/fault ./test/steady ./test/hostile
 
 package: ## dist: Debian and RPM packages, tarballs, the client for other systems
 	scripts/package dist

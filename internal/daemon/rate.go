@@ -11,8 +11,8 @@ type rate struct {
 }
 
 const (
-	rateBurst     = 200
-	ratePerSecond = 20
+	rateBurst     = 500
+	ratePerSecond = 50
 )
 
 // pass reports whether a line may pass now, and how many were left out before it.

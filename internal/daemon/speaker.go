@@ -38,9 +38,14 @@ func (s *speaker) stdoutOnly(text string) {
 	}
 }
 
-// stage says how far a knock got. First stages are limited in rate, for anybody can send them.
+// stage says how far a knock got. First stages are limited in rate, for anybody can send them; later ones apart from those,
+// for whoever knows a part of the sequence can send them too.
 func (s *speaker) stage(door string, e knock.Event) {
-	if e.Stage == 1 && !s.mayPass(door, "first stages", e) {
+	kind := "first stages"
+	if e.Stage > 1 {
+		kind = "later stages"
+	}
+	if !s.mayPass(door, kind, e) {
 		return
 	}
 	s.about(e.Source, fmt.Sprintf("%s: Stage %d", door, e.Stage))
@@ -48,7 +53,7 @@ func (s *speaker) stage(door string, e knock.Event) {
 
 // timeout says that a knock died of age.
 func (s *speaker) timeout(door string, e knock.Event) {
-	if e.Stage == 1 && !s.mayPass(door, "timeouts of first stages", e) {
+	if !s.mayPass(door, "timeouts", e) {
 		return
 	}
 	s.about(e.Source, fmt.Sprintf("%s: sequence timeout (stage %d)", door, e.Stage))

@@ -211,7 +211,8 @@ inlined struct place copy(const volatile struct place *from)
 
 /*
  * Finds the place of a source; if it has none, the one to overwrite: an empty one, else the oldest. The verifier must not
- * know the number of each: it would look at all that follows once for every place.
+ * know which numbers the place can have: it would look at all that follows once for each. Without CAP_PERFMON it even
+ * refuses different constants that are added to one pointer, for what a processor might do speculatively.
  */
 inlined struct place *find(struct bucket *b, u64 tag, u64 now, const struct setting *s)
 {
