@@ -38,12 +38,13 @@ func Check(ctx context.Context, opens []Open) ([]Finding, error) {
 		return nil, fmt.Errorf("reading the rules of iptables-legacy: %w", err)
 	}
 	way := newWay(append(nft, legacy...), untracked || untrackedToo)
+	families := familiesInUse()
 	var findings []Finding
 	for _, o := range opens {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		findings = append(findings, way.check(o)...)
+		findings = append(findings, way.check(o, families)...)
 	}
 	return findings, nil
 }

@@ -142,7 +142,7 @@ func rulesets() []firewall {
 		{
 			name:  "redirected to a port that is dropped",
 			nft:   "table ip n { chain pre { type nat hook prerouting priority dstnat; tcp dport 22 redirect to :2222; }\n}\ntable inet f { chain input { type filter hook input priority 0; policy drop; tcp dport 22 accept; } }",
-			drops: "tcp/22 over IPv4 would still be dropped by table inet f, chain input (policy drop)",
+			drops: "tcp/22, sent on to port 2222, over IPv4 would still be dropped by table inet f, chain input (policy drop)",
 		},
 		{
 			name:      "published by a container runtime",
@@ -273,14 +273,26 @@ func look(t *testing.T, n *netlab.Namespace) []Finding {
 
 func connects(t *testing.T, p *netlab.Pair) bool {
 	t.Helper()
+	defer listening(t, p, port)()
+	return dials(t, p, port)
+}
+
+// listening listens on a port of the server, until the function that it returns is called.
+func listening(t *testing.T, p *netlab.Pair, port uint16) func() {
+	t.Helper()
 	l, err := p.Server.ListenTCP(netip.AddrPortFrom(p.Server4, port))
 	netlabtest.Check(t, err)
-	defer func() { _ = l.Close() }()
+	return func() { _ = l.Close() }
+}
+
+// dials reports whether the client connects to a port of the server.
+func dials(t *testing.T, p *netlab.Pair, port uint16) bool {
+	t.Helper()
 	connected := false
 	netlabtest.Check(t, p.Client.Do(func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 		defer cancel()
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", netip.AddrPortFrom(p.Server4, port).String())
 		if err == nil {
 			connected = true
 			return conn.Close()

@@ -3,6 +3,7 @@ package advice
 import (
 	"errors"
 	"io/fs"
+	"net/netip"
 	"runtime"
 	"slices"
 	"testing"
@@ -93,10 +94,15 @@ func TestWording(t *testing.T) {
 // TestFixOfRange: programs write ranges in their own ways.
 func TestFixOfRange(t *testing.T) {
 	o := Open{Ports: config.PortRange{Proto: packet.UDP, First: 5000, Last: 5010}}
+	w, six, denied, sent := wish{Open: o}, wish{Open: o, family: ipv6}, wish{Open: o, by: ruleDrops + " in chain ufw-user-input"}, wish{Open: o}
+	sent.to = translation{netip.MustParseAddr("172.17.0.2"), 80}
 	for _, test := range []struct{ got, want string }{
-		{fixUfw(o), "ufw allow 5000:5010/udp"},
-		{fixFirewalld(o), "firewall-cmd --permanent --add-port=5000-5010/udp && firewall-cmd --reload"},
-		{fixIptables(o, ipv6, "filter", "INPUT", ""), "ip6tables -I INPUT -p udp --dport 5000:5010 -j ACCEPT"},
+		{fixUfw(w), "ufw allow 5000:5010/udp"},
+		{fixUfw(denied), "ufw prepend allow 5000:5010/udp"},
+		{fixUfw(sent), "ufw route allow proto udp from any to 172.17.0.2 port 80"},
+		{fixIptables(sent, "filter", "FORWARD", ""), "iptables -I FORWARD -p udp -m conntrack --ctorigdstport 5000:5010 -j ACCEPT"},
+		{fixFirewalld(w), "firewall-cmd --permanent --add-port=5000-5010/udp && firewall-cmd --reload"},
+		{fixIptables(six, "filter", "INPUT", ""), "ip6tables -I INPUT -p udp --dport 5000:5010 -j ACCEPT"},
 	} {
 		if test.got != test.want {
 			t.Errorf("got %s, want %s", test.got, test.want)

@@ -59,11 +59,17 @@ func inside(data []byte) bool {
 	if name == "lo" {
 		return whole
 	}
-	return slices.ContainsFunc(bridges(), func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	return isDockerBridge(name) || slices.ContainsFunc(bridges(), func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
 func bridges() []string {
-	return []string{"docker", "br-", "virbr", "lxcbr", "lxdbr", "podman", "cni", "cbr", "veth"}
+	return []string{"docker", "virbr", "lxcbr", "lxdbr", "podman", "cni", "cbr", "veth"}
+}
+
+// isDockerBridge: br- and the 12 digits of a network's number. Routers call theirs br-lan and br-wan.
+func isDockerBridge(name string) bool {
+	number, ok := strings.CutPrefix(name, "br-")
+	return ok && len(number) == 12 && strings.Trim(number, "0123456789abcdef") == ""
 }
 
 func within(v value, e *expr.Range) answer {

@@ -7,7 +7,7 @@ import (
 )
 
 // findings words what was found, in the order of the way; what is the same over both families once.
-func (w way) findings(o Open, followed int, drops []drop) []Finding {
+func (w way) findings(o Open, families []byte, followed int, drops []drop) []Finding {
 	slices.SortStableFunc(drops, func(a, b drop) int { return cmp.Compare(a.guard, b.guard) })
 	var list []Finding
 	for i, d := range drops {
@@ -17,20 +17,20 @@ func (w way) findings(o Open, followed int, drops []drop) []Finding {
 			continue
 		case twin < 0 && d.family == ipv6:
 			over = " over IPv6"
-		case twin < 0 && w.guards[d.guard].sees(ipv6):
+		case twin < 0 && w.guards[d.guard].sees(ipv6) && len(families) > 1:
 			over = " over IPv4"
 		}
 		list = append(list, Finding{
 			Door:    o.Door,
-			Problem: fmt.Sprintf("%s%s would still be dropped by %s (%s)", what(o, followed, d.ports), over, w.guards[d.guard].where, d.by),
-			Fix:     w.guards[d.guard].fix(o, d.family),
+			Problem: fmt.Sprintf("%s%s%s would still be dropped by %s (%s)", what(o, followed, d.ports), d.to.String(), over, w.guards[d.guard].where, d.by),
+			Fix:     w.guards[d.guard].fix(wish{Open: o, family: d.family, by: d.by, to: d.to}),
 		})
 	}
 	return list
 }
 
 func (d drop) equal(o drop) bool {
-	return d.guard == o.guard && d.by == o.by && slices.Equal(d.ports, o.ports)
+	return d.guard == o.guard && d.by == o.by && d.to == o.to && slices.Equal(d.ports, o.ports)
 }
 
 // what names the ports: the range, or those of it that were found.

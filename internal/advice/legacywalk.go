@@ -3,6 +3,8 @@ package advice
 import (
 	"encoding/binary"
 
+	"github.com/google/nftables/xt"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -46,7 +48,7 @@ const (
 func (e legacyEntry) effect(next, policy int, p *probe, depth int) (outcome, bool) {
 	name := e.targetName()
 	if name != "" {
-		return other(name)
+		return e.other(name)
 	}
 	data := e.targetData()
 	if len(data) < 4 {
@@ -71,14 +73,19 @@ func (e legacyEntry) effect(next, policy int, p *probe, depth int) (outcome, boo
 }
 
 // other is what a target with a name does.
-func other(name string) (outcome, bool) {
+func (e legacyEntry) other(name string) (outcome, bool) {
 	switch kindOf(name) {
 	case targetPasses:
 		return outcome{}, false
 	case targetDrops:
 		return outcome{dropped: true, by: ruleDrops}, true
 	case targetTranslates:
-		return outcome{translated: true, ambiguous: true}, true
+		info, err := xt.Unmarshal(name, xt.TableFamily(e.t.family), uint32(e.targetBytes()[31]), e.targetData())
+		if err != nil {
+			return unknown(), true
+		}
+		to, known := translationOf(info)
+		return outcome{translated: true, to: to, ambiguous: !known}, true
 	default:
 		return unknown(), true
 	}
@@ -117,7 +124,7 @@ func (t *legacyTable) guards() []guard {
 			place: at, priority: priority, families: []byte{t.family},
 			where:  "table " + t.name + " of " + t.program + "-legacy, chain " + chain,
 			follow: func(p *probe) outcome { return t.walk(begin, policy, p, 0) },
-			fix:    func(o Open, family byte) string { return t.fix(o, chain) },
+			fix:    func(w wish) string { return t.fix(w, chain) },
 		})
 	}
 	if t.name == "nat" {
@@ -131,11 +138,11 @@ func (t *legacyTable) guards() []guard {
 	return list
 }
 
-func (t *legacyTable) fix(o Open, chain string) string {
+func (t *legacyTable) fix(w wish, chain string) string {
 	for _, name := range t.names() {
-		if isUfw(name) && t.name == "filter" {
-			return fixUfw(o)
+		if isUfw(name) && t.name == "filter" && w.ofUfw() {
+			return fixUfw(w)
 		}
 	}
-	return fixIptables(o, t.family, t.name, chain, "-legacy")
+	return fixIptables(w, t.name, chain, "-legacy")
 }

@@ -104,7 +104,7 @@ func (m *machine) act(e expr.Any) {
 		port, known := m.portIn(e.RegisterProtoMin)
 		m.out.effects = []effect{{nat: true, to: translation{port: port}, ambiguous: !known || e.RegisterProtoMax != 0 && e.RegisterProtoMax != e.RegisterProtoMin}}
 	case *expr.Target:
-		m.target(e.Name)
+		m.target(e)
 	case *expr.Objref: // a counter or a helper does nothing, a limit or a quota may match or not
 		if e.Type != unix.NFT_OBJECT_COUNTER && e.Type != unix.NFT_OBJECT_CT_HELPER {
 			m.take(maybe)
@@ -154,13 +154,14 @@ func (m *machine) portIn(register uint32) (uint16, bool) {
 }
 
 // target follows the targets of iptables that have no expression of their own.
-func (m *machine) target(name string) {
-	switch kind := kindOf(name); kind {
+func (m *machine) target(e *expr.Target) {
+	switch kind := kindOf(e.Name); kind {
 	case targetPasses:
 	case targetDrops:
 		m.decide(&expr.Verdict{Kind: expr.VerdictDrop})
 	case targetTranslates:
-		m.out.effects = []effect{{nat: true, ambiguous: true}}
+		to, known := translationOf(e.Info)
+		m.out.effects = []effect{{nat: true, to: to, ambiguous: !known}}
 	default:
 		m.out.hit = maybe
 		m.decide(&expr.Verdict{Kind: expr.VerdictAccept})

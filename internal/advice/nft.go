@@ -131,7 +131,7 @@ func (r *ruleset) guard(c *nftables.Chain, at place) guard {
 		place: at, priority: int32(*c.Priority), families: []byte{ipv4, ipv6},
 		where:  "table " + key(c.Table) + ", chain " + c.Name,
 		follow: func(p *probe) outcome { return r.follow(c, p) },
-		fix:    func(o Open, family byte) string { return r.fix(o, family, c) },
+		fix:    func(w wish) string { return r.fix(w, c) },
 	}
 	switch c.Table.Family {
 	case nftables.TableFamilyIPv4:
@@ -142,16 +142,16 @@ func (r *ruleset) guard(c *nftables.Chain, at place) guard {
 	return g
 }
 
-func (r *ruleset) fix(o Open, family byte, c *nftables.Chain) string {
+func (r *ruleset) fix(w wish, c *nftables.Chain) string {
 	switch {
-	case c.Table.Name == "firewalld":
-		return fixFirewalld(o)
-	case slices.ContainsFunc(r.names(c.Table), isUfw) && c.Table.Name == "filter":
-		return fixUfw(o)
+	case c.Table.Name == "firewalld" && !w.elsewhere():
+		return fixFirewalld(w)
+	case slices.ContainsFunc(r.names(c.Table), isUfw) && c.Table.Name == "filter" && w.ofUfw():
+		return fixUfw(w)
 	case c.Table.Family != nftables.TableFamilyINet && madeByIptables(c.Table.Name, c.Name):
-		return fixIptables(o, family, c.Table.Name, c.Name, "")
+		return fixIptables(w, c.Table.Name, c.Name, "")
 	default:
-		return fixNft(o, familyName(c.Table.Family), c.Table.Name, c.Name)
+		return fixNft(w, familyName(c.Table.Family), c.Table.Name, c.Name)
 	}
 }
 

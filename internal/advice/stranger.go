@@ -21,9 +21,14 @@ type probe struct {
 	translated bool
 	// untracked is set where a rule may keep it from conntrack.
 	untracked bool
+	// early is set while conntrack has not seen it.
+	early bool
 	// steps counts the rules that it met.
 	steps int
 }
+
+// begins reports whether conntrack knows the packet as the first of a connection.
+func (p *probe) begins() bool { return !p.untracked && !p.early }
 
 // longest bounds the rules that a packet is followed through: chains that jump to each other may multiply.
 const longest = 200_000

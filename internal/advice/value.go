@@ -40,7 +40,9 @@ func (p *probe) meta(k expr.MetaKey) value {
 // ct is a connection that begins.
 func (p *probe) ct(k expr.CtKey) value {
 	switch {
-	case k == expr.CtKeySTATE && !p.untracked:
+	case !p.begins():
+		return value{}
+	case k == expr.CtKeySTATE:
 		return value{data: binary.NativeEndian.AppendUint32(nil, expr.CtStateBitNEW)}
 	case k == expr.CtKeySTATUS:
 		return value{data: binary.NativeEndian.AppendUint32(nil, p.status())}

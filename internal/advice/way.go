@@ -27,6 +27,9 @@ const (
 // translation at prerouting has this priority (NF_IP_PRI_NAT_DST): what has a later one sees the new destination.
 const translationPriority = -100
 
+// trackingPriority is that at which conntrack sees a packet first (NF_IP_PRI_CONNTRACK).
+const trackingPriority = -200
+
 // guard is one base chain.
 type guard struct {
 	place    place
@@ -36,7 +39,7 @@ type guard struct {
 	// where names it: "table inet filter, chain input".
 	where  string
 	follow func(*probe) outcome
-	fix    func(o Open, family byte) string
+	fix    func(w wish) string
 }
 
 func (g *guard) sees(family byte) bool { return slices.Contains(g.families, family) }
@@ -65,19 +68,21 @@ type drop struct {
 	guard  int
 	family byte
 	by     string
-	ports  []uint16
+	// to is where destination NAT sends it; port is 0 where it goes where it was sent.
+	to    translation
+	ports []uint16
 }
 
-// check follows packets to the ports of a range, over both families.
-func (w way) check(o Open) []Finding {
+// check follows packets to the ports of a range.
+func (w way) check(o Open, families []byte) []Finding {
 	var drops []drop
 	ports := sample(o.Ports.First, o.Ports.Last)
-	for _, family := range []byte{ipv4, ipv6} {
+	for _, family := range families {
 		for _, port := range ports {
 			drops = w.meet(drops, &probe{family: family, proto: o.Ports.Proto, port: port, asked: port, untracked: w.untracked})
 		}
 	}
-	return w.findings(o, len(ports), drops)
+	return w.findings(o, families, len(ports), drops)
 }
 
 // most bounds the ports of a range that are followed.
@@ -111,8 +116,9 @@ func (w way) at(drops []drop, at place, p *probe) []drop {
 		if g.place != at || !g.sees(p.family) {
 			continue
 		}
+		p.early = g.place == prerouting && g.priority <= trackingPriority
 		if out := g.follow(p); out.certain() && out.dropped {
-			drops = note(drops, drop{guard: i, family: p.family, by: out.by, ports: []uint16{p.asked}})
+			drops = note(drops, drop{guard: i, family: p.family, by: out.by, to: p.elsewhere(), ports: []uint16{p.asked}})
 		}
 	}
 	return drops
@@ -121,7 +127,7 @@ func (w way) at(drops []drop, at place, p *probe) []drop {
 // note adds a port to what is known of the same guard.
 func note(drops []drop, d drop) []drop {
 	for i := range drops {
-		if have := &drops[i]; have.guard == d.guard && have.family == d.family && have.by == d.by {
+		if have := &drops[i]; have.guard == d.guard && have.family == d.family && have.by == d.by && have.to == d.to {
 			have.ports = append(have.ports, d.ports...)
 			return drops
 		}
@@ -137,6 +143,7 @@ func (w way) translate(p *probe) (*probe, place, bool) {
 		if g.place != translating || !g.sees(p.family) {
 			continue
 		}
+		p.early = false
 		out := g.follow(p)
 		switch {
 		case !out.translated:
@@ -147,6 +154,14 @@ func (w way) translate(p *probe) (*probe, place, bool) {
 		return p.behind(out.to)
 	}
 	return p, input, true
+}
+
+// elsewhere is where destination NAT sends the packet.
+func (p *probe) elsewhere() translation {
+	if !p.translated {
+		return translation{}
+	}
+	return translation{to: p.to, port: p.port}
 }
 
 // behind is the packet after destination NAT.

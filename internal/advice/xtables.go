@@ -65,19 +65,24 @@ func (p *probe) ports(ports [2]uint16, inverted bool) answer {
 	return sure((ports[0] <= p.port && p.port <= ports[1]) != inverted)
 }
 
-// The flags and the state of a new connection in xt_conntrack.h: XT_CONNTRACK_STATE, XT_CONNTRACK_STATE_ALIAS (the rule was
-// written with -m state), and the bit of IP_CT_NEW.
+// The flags and the states of a new connection in xt_conntrack.h: XT_CONNTRACK_STATE, XT_CONNTRACK_STATE_ALIAS (the rule was
+// written with -m state), the bit of IP_CT_NEW, and XT_CONNTRACK_STATE_DNAT.
 const (
-	conntrackState = 1
-	stateAlias     = 1 << 13
-	stateNew       = 8
+	conntrackState  = 1
+	stateAlias      = 1 << 13
+	stateNew        = 1 << 3
+	stateTranslated = 1 << 7
 )
 
 func (p *probe) conntrack(match, invert, states uint16) answer {
-	if match&^stateAlias != conntrackState || p.untracked {
+	if match&^stateAlias != conntrackState || !p.begins() {
 		return maybe
 	}
-	return sure((states&stateNew != 0) != (invert&conntrackState != 0))
+	is := uint16(stateNew)
+	if p.translated {
+		is |= stateTranslated
+	}
+	return sure((states&is != 0) != (invert&conntrackState != 0))
 }
 
 // addrtype: a stranger's address is unicast, the destination is local until it is translated.
@@ -98,7 +103,7 @@ func (p *probe) addrtype(source, dest uint16, notSource, notDest bool) answer {
 // raw reads the matches that the library leaves as bytes.
 func (p *probe) raw(name string, info []byte) answer {
 	switch {
-	case name == "state" && len(info) >= 4 && !p.untracked: // struct xt_state_info: the same bits
+	case name == "state" && len(info) >= 4 && p.begins(): // struct xt_state_info: the same bits
 		return sure(binary.NativeEndian.Uint32(info)&stateNew != 0)
 	case name == "multiport" && len(info) >= 48:
 		return p.multiport(info)
