@@ -333,10 +333,14 @@ func testCapability(t *testing.T, b config.Backend) {
 // dropCapabilities takes all capabilities from the calling thread.
 func dropCapabilities() error { return keepCapabilities(0) }
 
-// keepCapabilities takes all capabilities from the calling thread but some of the first 32.
-func keepCapabilities(mask uint32) error {
+// keepCapabilities takes all capabilities from the calling thread but some.
+func keepCapabilities(mask uint64) error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	sets := [2]unix.CapUserData{{Effective: mask, Permitted: mask}}
+	var sets [2]unix.CapUserData
+	for i := range sets {
+		sets[i].Effective = uint32(mask >> (32 * i))
+		sets[i].Permitted = sets[i].Effective
+	}
 	_, _, errno := unix.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets)), 0)
 	if errno != 0 {
 		return fmt.Errorf("dropping capabilities: %w", errno)
