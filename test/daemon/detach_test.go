@@ -110,9 +110,9 @@ func TestDetachWaitsForTheInterface(t *testing.T) {
 	if status, out := d.start(); status != 0 {
 		t.Fatalf("status %d: %s", status, out)
 	}
-	if log := daemontest.Read(t, filepath.Join(d.dir, "log")); !strings.Contains(log, "waiting for eth9 (present: lo, eth0)") {
-		t.Errorf("log:\n%s", log)
-	}
+	daemontest.Eventually(t, "the log says what is waited for", func() bool {
+		return strings.Contains(daemontest.Read(t, filepath.Join(d.dir, "log")), "waiting for eth9 (present: lo, eth0)")
+	})
 }
 
 func TestDetachThatFails(t *testing.T) {
