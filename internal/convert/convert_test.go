@@ -106,6 +106,7 @@ func holds(t *testing.T, text []byte, r *Result) {
 func TestReasons(t *testing.T) {
 	for _, test := range []struct{ command, want string }{
 		{"/usr/bin/logger %IP%", "it runs logger, which is no firewall command"},
+		{"/home/me/iptables -A INPUT -s %IP% -p tcp --dport 22 -j ACCEPT", "it runs /home/me/iptables, which is no firewall command"},
 		{"iptables -A FORWARD -s %IP% -p tcp --dport 22 -j ACCEPT", "its rule is in the chain FORWARD, not in INPUT"},
 		{"iptables -A INPUT -s %IP% -p tcp --dport 22 -j DROP", "its rule does not accept but DROP"},
 		{"iptables -A INPUT -p tcp --dport 22 -j ACCEPT", "its rule is not for the knocker's address alone"},
@@ -235,7 +236,7 @@ func untouched(t *testing.T, text []byte, r *Result) {
 func TestComments(t *testing.T) {
 	text := "# top \r\n[options]\r\n  logfile=/x\r\n\r\n[open]\r\n# why\r\nsequence=1,3,2\r\n\tcommand =\tiptables -I INPUT -s %IP% -p tcp --dport 22 -j ACCEPT\r\n# end of open\r\n" +
 		"[close]\r\nsequence=2,3,1\r\ncommand=iptables -D INPUT -s %IP% -p tcp --dport 22 -j ACCEPT\r\n\r\n# [old]\r\n# sequence = 1\r\n[options]\r\nusesyslog"
-	want := "# top \r\n[options]\r\n  logfile=/x\r\n\r\n[open]\r\n# why\r\nsequence=1,3,2\r\n\topen    =\ttcp/22\r\n\topen_for =\t1h\r\n# end of open\r\n" +
+	want := "# top \r\n[options]\r\n  logfile=/x\r\n\r\n[open]\r\n# why\r\nsequence=1,3,2\r\n\topen    =\ttcp/22\r\n\t# It was open until a knock at [close]. Now it closes by itself; what is established lives on.\r\n\topen_for =\t1h\r\n# end of open\r\n" +
 		"# [old]\r\n# sequence = 1\r\n[options]\r\nusesyslog"
 	r, err := Convert("x", []byte(text))
 	if err != nil {

@@ -222,4 +222,13 @@ func firewallCommand(args []string) (effect, string) {
 	}
 }
 
-func base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+// base is the name of a program of the system. One that lies elsewhere may be anything, whatever its name, and keeps its
+// path.
+func base(path string) string {
+	switch dir, name := path[:strings.LastIndexByte(path, '/')+1], path[strings.LastIndexByte(path, '/')+1:]; dir {
+	case "", "/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/":
+		return name
+	default:
+		return path
+	}
+}

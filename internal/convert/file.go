@@ -100,9 +100,19 @@ func native(line string, p *plan) string {
 	lead := rest[:len(rest)-len(strings.TrimLeft(rest, " \t"))]
 	var lines []string
 	for _, d := range p.directives() {
+		if p.closedBy != nil && d[0] == openFor {
+			lines = append(lines, key[:len(key)-len(strings.TrimLeft(key, blank))]+p.comment())
+		}
 		lines = append(lines, likeKey(key, d[0])+"="+lead+d[1])
 	}
 	return strings.Join(lines, between) + end
+}
+
+const openFor = "Open_For"
+
+// comment says in the file itself what is not as it was: the one thing of the door that was chosen for its owner.
+func (p *plan) comment() string {
+	return "# It was open until a knock at [" + p.closedBy.door.Name + "]. Now it closes by itself; what is established lives on."
 }
 
 // directives are those of a native door.
@@ -117,7 +127,7 @@ func (p *plan) directives() [][2]string {
 	if p.start.set6 != nil {
 		list = append(list, [2]string{"Nft_Set_6", p.start.set6.String()})
 	}
-	return append(list, [2]string{"Open_For", short(p.openFor)})
+	return append(list, [2]string{openFor, short(p.openFor)})
 }
 
 // likeKey writes a key as another one is written, with the blanks around it.
