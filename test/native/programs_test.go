@@ -63,6 +63,9 @@ type machine struct {
 // not for us.
 func newMachine(t *testing.T, dir, file string, programs ...string) *machine {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("slow")
+	}
 	for _, program := range append(programs, "nsenter", "unshare") {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Logf("not tested: %v", err)

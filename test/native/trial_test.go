@@ -103,6 +103,9 @@ func TestATrialThatMovesTheState(t *testing.T) {
 // TestATrialOverShownPorts: what was shown by unhide before a trial is shown behind it.
 func TestATrialOverShownPorts(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("slow")
+	}
 	s := newSite(t)
 	d := s.start(ssh)
 	s.verb("unhide")

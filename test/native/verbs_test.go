@@ -19,8 +19,15 @@ func TestVerbsAtOnce(t *testing.T) {
 	s := newSite(t)
 	d := s.start(ssh)
 	verbs := [][]string{
-		{"reload"}, {"unhide"}, {"try", "1m"}, {"confirm", "--force"}, {"open", "ssh", "10.0.0.77"}, {"close", "ssh", "10.0.0.77"},
-		{"status"}, {"reload"}, {"try", "10s"},
+		{"reload"},
+		{"unhide"},
+		{"try", "1m"},
+		{"confirm", "--force"},
+		{"open", "ssh", "10.0.0.77"},
+		{"close", "ssh", "10.0.0.77"},
+		{"status"},
+		{"reload"},
+		{"try", "10s"},
 	}
 	each := 12
 	if testing.Short() {
