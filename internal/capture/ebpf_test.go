@@ -2,7 +2,6 @@ package capture
 
 import (
 	"errors"
-	"io/fs"
 	"runtime"
 	"sync"
 	"testing"
@@ -24,11 +23,11 @@ func needEBPF(t testing.TB) {
 	netlabtest.Check(t, canEBPF())
 }
 
-// canEBPF tries once.
+// canEBPF tries once. A program that the verifier refuses (EACCES) is no reason to skip.
 var canEBPF = sync.OnceValue(func() error {
 	var o bpf.KnockObjects
 	err := loadEBPF(&o)
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, ebpf.ErrNotSupported) {
+	if errors.Is(err, ErrCapability) || errors.Is(err, ebpf.ErrNotSupported) {
 		return &netlab.Unsupported{What: "the eBPF backend", Err: err}
 	}
 	if err != nil {
