@@ -56,7 +56,7 @@ func (e *extended) attach(t tap) (socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &extendedSocket{tap: t, fd: fd, drops: e.objects.Drops, events: e.events}
+	s := &extendedSocket{tap: t, fd: fd, counts: e.objects.Counts, events: e.events}
 	if err := e.listen(s); err != nil {
 		s.close()
 		return nil, err
@@ -69,7 +69,7 @@ func (e *extended) listen(s *extendedSocket) error {
 	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, e.objects.Knock.FD()); err != nil {
 		return fmt.Errorf("attaching the program: %w", err)
 	}
-	if err := s.countDrops(); err != nil {
+	if err := s.beginCounts(); err != nil {
 		return err
 	}
 	if err := e.events.add(s); err != nil {

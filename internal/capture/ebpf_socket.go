@@ -7,6 +7,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"knockd/internal/capture/bpf"
 )
 
 // allInterfaces marks the key of a socket of every interface, as in held.h.
@@ -17,19 +19,19 @@ const allInterfaces = 1 << 31
 type extendedSocket struct {
 	tap      tap
 	fd       int
-	drops    *ebpf.Map
+	counts   *ebpf.Map
 	events   *eventReader
 	received atomic.Uint64
 	// refused counts records of destinations that were ours.
 	refused atomic.Uint64
 
 	mu sync.Mutex
-	// closed is set when drops has nothing of this socket any more; dropped is then what there was.
-	closed  bool
-	dropped uint64
+	// closed is set when counts has nothing of this socket any more; last is then what there was.
+	closed bool
+	last   bpf.KnockTally
 }
 
-// key tells sockets apart in the map of drops.
+// key tells sockets apart in the map of counts.
 func (t tap) key() uint32 {
 	switch {
 	case t.index != 0:
@@ -41,11 +43,10 @@ func (t tap) key() uint32 {
 	}
 }
 
-// countDrops begins to count from 0.
-func (s *extendedSocket) countDrops() error {
-	zero := make([]uint64, ebpf.MustPossibleCPU())
-	if err := s.drops.Put(s.tap.key(), zero); err != nil {
-		return fmt.Errorf("making a counter: %w", err)
+// beginCounts begins to count from 0.
+func (s *extendedSocket) beginCounts() error {
+	if err := s.counts.Put(s.tap.key(), make([]bpf.KnockTally, ebpf.MustPossibleCPU())); err != nil {
+		return fmt.Errorf("making counters: %w", err)
 	}
 	return nil
 }
@@ -56,22 +57,23 @@ func (s *extendedSocket) counters() Counters {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
-		s.readDrops()
+		s.readCounts()
 	}
-	c := Counters{Received: s.received.Load(), Dropped: s.dropped}
+	c := Counters{Received: s.received.Load(), Dropped: s.last.Dropped, Held: s.last.Held}
 	c.Refused[RefusedDestination] = s.refused.Load()
 	return c
 }
 
-// readDrops sums the counter over the processors.
-func (s *extendedSocket) readDrops() {
-	var each []uint64
-	if s.drops.Lookup(s.tap.key(), &each) != nil {
+// readCounts sums the counters over the processors.
+func (s *extendedSocket) readCounts() {
+	var each []bpf.KnockTally
+	if s.counts.Lookup(s.tap.key(), &each) != nil {
 		return
 	}
-	s.dropped = 0
-	for _, n := range each {
-		s.dropped += n
+	s.last = bpf.KnockTally{}
+	for _, c := range each {
+		s.last.Dropped += c.Dropped
+		s.last.Held += c.Held
 	}
 }
 
@@ -83,7 +85,7 @@ func (s *extendedSocket) close() {
 	_ = unix.Close(s.fd)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.readDrops()
+	s.readCounts()
 	s.closed = true
-	_ = s.drops.Delete(s.tap.key())
+	_ = s.counts.Delete(s.tap.key())
 }

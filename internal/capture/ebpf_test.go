@@ -105,7 +105,8 @@ func TestEBPFFlood(t *testing.T) {
 		got += len(s.sync())
 	}
 	// One window's worth comes through for each second that it takes, and what was there before.
-	if n := s.c.Stats(); n.Dropped != 0 || got > sent/2 {
+	// A 64th of the sources are of 127.0.0.0/8, and count for nothing.
+	if n := s.c.Stats(); n.Dropped != 0 || got > sent/2 || n.Held < uint64(sent/2) || n.Held > uint64(sent) {
 		t.Errorf("%d sent, %d captured, %+v", sent, got, n)
 	}
 	first, second := s.knock6(tcp(7000)), s.knock6(udp(7000))

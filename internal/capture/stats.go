@@ -15,6 +15,9 @@ type Counters struct {
 	Received uint64
 	// Dropped counts the packets that the filter let through and the kernel had no room for.
 	Dropped uint64
+	// Held counts the packets that the kernel held back, as strangers' in a flood; those delivered later count as
+	// Received too.
+	Held uint64
 	// Refused counts the packets that were read and not delivered, by Refusal.
 	Refused [refusals]uint64
 }
@@ -23,6 +26,7 @@ type Counters struct {
 func (c *Counters) Add(o Counters) {
 	c.Received += o.Received
 	c.Dropped += o.Dropped
+	c.Held += o.Held
 	for r := range o.Refused {
 		c.Refused[r] += o.Refused[r]
 	}

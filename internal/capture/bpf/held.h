@@ -98,9 +98,15 @@ struct {
 	__uint(max_entries, RING_BYTES);
 } ring SEC(".maps");
 
+struct tally {
+	/* Packets that the ring had no room for. */
+	u64 dropped;
+	/* Packets that were held back, delivered later or not. */
+	u64 held;
+};
+
 /*
- * Packets that the ring had no room for, by socket: that of the interface, else that of all interfaces, of which there is
- * one for each version of IP.
+ * Counts by socket: that of the interface, else that of all interfaces, of which there is one for each version of IP.
  */
 enum { ALL = 1u << 31 };
 
@@ -109,8 +115,8 @@ struct {
 	__uint(max_entries, 1024);
 	__uint(map_flags, NO_PREALLOC);
 	__type(key, u32);
-	__type(value, u64);
-} drops SEC(".maps");
+	__type(value, struct tally);
+} counts SEC(".maps");
 
 inlined u64 rotate(u64 x, u32 by) { return x << by | x >> (64 - by); }
 
@@ -263,29 +269,37 @@ inlined int flood(u64 now, u64 count, const struct setting *s)
 	return w->window[(number - 1) & 3].number == number - 1 && w->window[(number - 1) & 3].count > s->limit;
 }
 
-inlined void count_drops(const struct record *r, u64 count)
+inlined void count(const struct record *r, u64 dropped, u64 held)
 {
 	u32 one = r->ifindex, all = ALL | r->family;
-	u64 *sum = map_lookup(&drops, &one);
+	struct tally *c = map_lookup(&counts, &one);
 
-	if (!sum)
-		sum = map_lookup(&drops, &all);
-	if (sum)
-		*sum += count;
+	if (!c)
+		c = map_lookup(&counts, &all);
+	if (c) {
+		c->dropped += dropped;
+		c->held += held;
+	}
 }
 
 /* Delivers the one at r, or both from there. */
-inlined int deliver(struct record *r, u32 count)
+inlined int deliver(struct record *r, u32 packets)
 {
 	long err;
 
-	if (count == 1)
+	if (packets == 1)
 		err = ring_output(&ring, r, sizeof(*r), 0);
 	else
 		err = ring_output(&ring, r, 2 * sizeof(*r), 0);
 	if (err)
-		count_drops(r, count);
+		count(r, packets, 0);
 	return !err;
+}
+
+inlined void hold(struct place *at, u64 tag, const struct record *r, const struct setting *s)
+{
+	put(at, tag, r, s);
+	count(r, 0, 1);
 }
 
 /* Whether r is again what is held, perhaps from another port: nothing changes for any door if it takes its place. */
@@ -327,13 +341,13 @@ inlined void admit(struct record *r, u64 marks, const struct setting *s)
 	there = copy(at);
 	if (belongs(&there, tag, s)) {
 		if (!bypass && repeats(&r[1], &there, marks) && flood(r[1].time, 0, s))
-			put(at, tag, &r[1], s);
+			hold(at, tag, &r[1], s);
 		else
 			deliver_both(r, b, at, &there, tag, s);
 	} else if (known(tag)) {
 		deliver(&r[1], 1);
 	} else if (flood(r[1].time, 1, s) && !bypass) {
-		put(at, tag, &r[1], s);
+		hold(at, tag, &r[1], s);
 	} else if (deliver(&r[1], 1)) {
 		know(tag);
 	}

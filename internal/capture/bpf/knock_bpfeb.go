@@ -34,14 +34,20 @@ type KnockSetting struct {
 	CheckKey [3]uint64
 }
 
+type KnockTally struct {
+	_       structs.HostLayout
+	Dropped uint64
+	Held    uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	KnockMapAsked        = "asked"
+	KnockMapCounts       = "counts"
 	KnockMapDestinations = "destinations"
 	KnockMapDoors        = "doors"
-	KnockMapDrops        = "drops"
 	KnockMapRing         = "ring"
 	KnockMapSettings     = "settings"
 	KnockMapSources      = "sources"
@@ -100,9 +106,9 @@ type KnockProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type KnockMapSpecs struct {
 	Asked        *ebpf.MapSpec `ebpf:"asked"`
+	Counts       *ebpf.MapSpec `ebpf:"counts"`
 	Destinations *ebpf.MapSpec `ebpf:"destinations"`
 	Doors        *ebpf.MapSpec `ebpf:"doors"`
-	Drops        *ebpf.MapSpec `ebpf:"drops"`
 	Ring         *ebpf.MapSpec `ebpf:"ring"`
 	Settings     *ebpf.MapSpec `ebpf:"settings"`
 	Sources      *ebpf.MapSpec `ebpf:"sources"`
@@ -137,9 +143,9 @@ func (o *KnockObjects) Close() error {
 // It can be passed to LoadKnockObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KnockMaps struct {
 	Asked        *ebpf.Map `ebpf:"asked"`
+	Counts       *ebpf.Map `ebpf:"counts"`
 	Destinations *ebpf.Map `ebpf:"destinations"`
 	Doors        *ebpf.Map `ebpf:"doors"`
-	Drops        *ebpf.Map `ebpf:"drops"`
 	Ring         *ebpf.Map `ebpf:"ring"`
 	Settings     *ebpf.Map `ebpf:"settings"`
 	Sources      *ebpf.Map `ebpf:"sources"`
@@ -150,9 +156,9 @@ type KnockMaps struct {
 func (m *KnockMaps) Close() error {
 	return _KnockClose(
 		m.Asked,
+		m.Counts,
 		m.Destinations,
 		m.Doors,
-		m.Drops,
 		m.Ring,
 		m.Settings,
 		m.Sources,
