@@ -32,6 +32,7 @@ type native struct {
 	// restoring is set while a restoration is on its way, again if another is needed behind it; retry is a planned one.
 	restoring, again bool
 	retry            *entry
+	quarrel          quarrel
 	sleep            sleepWatch
 	// knockedAt is when a knock last let somebody in.
 	knockedAt time.Duration
@@ -194,8 +195,16 @@ func (d *Daemon) tableLost(loss firewall.Loss) {
 	if loss.Process != "" {
 		culprit = fmt.Sprintf(" by %s (process %d)", loss.Process, loss.PID)
 	}
-	d.say.linef("%s was changed or removed%s: restoring it", loss.What, culprit)
-	d.restore()
+	switch n.quarrel.again(d.clock.Now()) {
+	case atOnce:
+		d.say.linef("%s was changed or removed%s: restoring it", loss.What, culprit)
+		d.restore()
+	case slower:
+		d.say.linef("warning: %s is changed again and again%s: restoring it once a second (does another knockd run?)", loss.What, culprit)
+		d.restoreLater()
+	case silent:
+		d.restoreLater()
+	}
 }
 
 // restore installs the rules anew, with the grants from memory.

@@ -2,7 +2,6 @@ package native
 
 import (
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -81,6 +80,25 @@ func TestTwoDaemons(t *testing.T) {
 	x.sawNothing()
 }
 
+// TestTwoDaemonsWithoutOwners quarrel, but not with all their might, and say so.
+func TestTwoDaemonsWithoutOwners(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.nft("add table inet knockd")
+	d := s.start(ssh)
+	second := daemontest.Start(t, s.Server, daemontest.Options{
+		Config: strings.Replace(ssh, "tcp/22", "tcp/23", 1), Args: []string{"-v", "-i", "eth0"},
+	})
+	daemontest.Eventually(t, "one gives in", func() bool {
+		const said = "once a second (does another knockd run?)"
+		return d.Count(said)+second.Count(said) > 0
+	})
+	second.Kill()
+	s.eventually(22, false)
+	s.eventually(23, true)
+	s.granted(d)
+}
+
 // TestKilledAndFlushed: a flush while no daemon runs may show the port, but lets nobody stay in for longer.
 func TestKilledAndFlushed(t *testing.T) {
 	t.Parallel()
@@ -112,12 +130,12 @@ func TestTheLease(t *testing.T) {
 	}
 }
 
-// TestABrokenReload changes nothing, and the verbs still reach the daemon: the way back must not hang on the file.
+// TestABrokenReload changes nothing, and the verbs still reach the daemon: the way back must not hang on the file. It does
+// not run beside others, see copied.
 func TestABrokenReload(t *testing.T) {
-	t.Parallel()
 	s := newSite(t)
 	d := s.start(ssh)
-	daemontest.Eventually(t, "a copy is kept", func() bool { return daemontest.Read(t, filepath.Join(s.dir, "state", "last-good.conf")) != "" })
+	s.copied()
 	s.granted(d)
 	x := s.stranger()
 	s.write(ssh + "\tOpen_Fro = 1m\n")
@@ -129,7 +147,6 @@ func TestABrokenReload(t *testing.T) {
 		t.Error("who was in is not any more")
 	}
 	x.sawNothing()
-	s.pointHere()
 	s.verb("unhide")
 	s.verb("status")
 	s.want(22, true)

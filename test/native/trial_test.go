@@ -36,19 +36,18 @@ func TestATrialNeverShows(t *testing.T) {
 	}
 }
 
-// TestARestartDuringATrial goes on with what was good before, until the trial is made again and confirmed.
+// TestARestartDuringATrial goes on with what was good before, until the trial is made again and confirmed. It does not run
+// beside others, see copied.
 func TestARestartDuringATrial(t *testing.T) {
-	t.Parallel()
 	s := newSite(t)
 	d := s.start(ssh)
-	daemontest.Eventually(t, "a copy is kept", func() bool { return daemontest.Read(t, filepath.Join(s.dir, "state", "last-good.conf")) != "" })
+	s.copied()
 	x := s.stranger()
 	other := ssh + "[web]\n\tSequence = 4000,6000,5000\n\tOpen = tcp/23\n"
 	s.write(other)
 	s.verb("try", "1m")
 	s.eventually(23, false)
 	d.Kill()
-	s.pointHere()
 	d = s.startAsIs()
 	d.Wait("listening on eth0...")
 	s.want(23, true)
@@ -76,12 +75,13 @@ func TestARestartDuringATrial(t *testing.T) {
 	x.sawNothing()
 }
 
-// pointHere makes the last good configuration this daemon's again: the pointer to it is one for the machine, and other
-// tests run beside.
-func (s *site) pointHere() {
+// copied waits until the configuration in force is kept as the last good one. Where that copy is, is noted once for the
+// machine: a test that needs it does not run beside others.
+func (s *site) copied() {
 	s.t.Helper()
-	path := filepath.Join(s.dir, "state", "last-good.conf")
-	netlabtest.Check(s.t, os.WriteFile("/run/knockd/last-good", []byte(path+"\n"), 0o600))
+	daemontest.Eventually(s.t, "a copy is kept", func() bool {
+		return daemontest.Read(s.t, "/run/knockd/last-good") == filepath.Join(s.dir, "state", "last-good.conf")+"\n"
+	})
 }
 
 // TestATrialThatMovesTheState is remembered where the next start looks for it.
@@ -129,9 +129,8 @@ func TestATrialOverShownPorts(t *testing.T) {
 	s.verb("reload")
 }
 
-// TestTrialsRefused: what is no trial, and what cannot be confirmed.
+// TestTrialsRefused: what is no trial, and what cannot be confirmed. It does not run beside others, see copied.
 func TestTrialsRefused(t *testing.T) {
-	t.Parallel()
 	s := newSite(t)
 	s.start(ssh)
 	for _, test := range []struct {
@@ -149,8 +148,7 @@ func TestTrialsRefused(t *testing.T) {
 			t.Errorf("%q: %s", test.verb, out)
 		}
 	}
-	daemontest.Eventually(t, "a copy is kept", func() bool { return daemontest.Read(t, filepath.Join(s.dir, "state", "last-good.conf")) != "" })
-	s.pointHere()
+	s.copied()
 	s.write(ssh + "nonsense\n")
 	if out := s.refused("try", "5m"); !strings.Contains(out, "knockd.conf:5: ") {
 		t.Errorf("%s", out)
