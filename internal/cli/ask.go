@@ -62,10 +62,15 @@ func socketOf(path string) (string, error) {
 // ask sends a verb to the daemon; what is missing is said in words that lead on.
 func ask(configPath, verb string, args, result any) error {
 	socket, err := socketOf(configPath)
-	if err != nil {
-		return err
+	if err == nil {
+		err = control.Ask(socket, verb, args, result)
 	}
-	err = control.Ask(socket, verb, args, result)
+	// The file may have changed since the daemon read it.
+	if running := daemon.RunningControl(configPath); running != "" && running != socket && (socket == "" || errors.Is(err, control.ErrNoDaemon)) {
+		if other := control.Ask(running, verb, args, result); !errors.Is(other, control.ErrNoDaemon) {
+			err = other
+		}
+	}
 	var refused *control.RefusedError
 	switch {
 	case errors.As(err, &refused):

@@ -24,6 +24,8 @@ const (
 	maxReply    = 16 << 20
 	maxClients  = 16
 	readTimeout = 5 * time.Second
+	// acceptPause is after an accept that failed.
+	acceptPause = 100 * time.Millisecond
 	// replyTimeout leaves a verb that waits for the firewall or the disk time to end.
 	replyTimeout = 30 * time.Second
 )
@@ -145,8 +147,10 @@ func (s *Server) Run(ctx context.Context) error {
 	for {
 		conn, err := s.listener.AcceptUnix()
 		if err != nil {
-			if ctx.Err() == nil {
-				return fmt.Errorf("accepting on the control socket: %w", err)
+			if ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
+				// No descriptors, no memory: that passes, and is no reason to end the daemon.
+				time.Sleep(acceptPause)
+				continue
 			}
 			if now, err := os.Lstat(s.path); err == nil && statErr == nil && os.SameFile(mine, now) {
 				_ = os.Remove(s.path)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"knockd/internal/control"
 )
@@ -33,6 +34,9 @@ func (d *Daemon) startControl(ctx context.Context) {
 	if warning != nil {
 		d.say.line(warning.Error())
 	}
+	if err := pointToControl(d.settings.ConfigPath, options.Control); err != nil {
+		d.say.linef("warning: verbs find the daemon by the configuration alone: %v", err)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	c := &controlSocket{
 		calls: server.Calls(), path: options.Control, group: options.ControlGroup,
@@ -51,11 +55,23 @@ func (d *Daemon) swapControl() {
 	if d.sockets.path == options.Control && d.sockets.group == options.ControlGroup {
 		return
 	}
-	if d.sockets.stop != nil {
-		d.sockets.stop()
-		<-d.sockets.stopped // its clients' reads are cut off, so this is at once
+	// A moment later: the call that asked for the reload is answered over the old socket.
+	d.agenda.at(d.clock.Now()+controlGrace, func(time.Duration) { d.moveControl() })
+}
+
+// controlGrace is what the old socket has to give its last answers.
+const controlGrace = 200 * time.Millisecond
+
+// moveControl closes the old socket, off the loop, and opens the one that the configuration names by then.
+func (d *Daemon) moveControl() {
+	old := d.sockets
+	d.sockets = &controlSocket{path: d.conf.conf.Options.Control, group: d.conf.conf.Options.ControlGroup}
+	if old.stop == nil {
+		d.startControl(d.groupCtx)
+		return
 	}
-	d.startControl(d.groupCtx)
+	old.stop()
+	d.onFiles(func(context.Context) error { <-old.stopped; return nil }, func(error) { d.startControl(d.groupCtx) })
 }
 
 // called takes a call from the socket: its verb answers by itself.

@@ -62,6 +62,8 @@ type Daemon struct {
 	// groupCtx ends with the daemon, or when one of its parts fails.
 	groupCtx  context.Context
 	startedAt time.Duration
+	// stopping is set once nothing is to be opened any more.
+	stopping bool
 	// ending is set once the daemon is to stop, with the error that it ends with.
 	ending   bool
 	fatalErr error
@@ -118,6 +120,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	defer cancel()
 	d.group, d.groupCtx = errgroup.WithContext(inner)
 	if err := d.start(d.groupCtx); err != nil {
+		d.abandonTrial()
 		cancel()
 		_ = d.group.Wait()
 		d.release()

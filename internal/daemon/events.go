@@ -41,6 +41,10 @@ func (d *Daemon) knocked(door *door, ip netip.Addr, at time.Duration) {
 
 // open says so, and does what the door does.
 func (d *Daemon) open(door *door, ip netip.Addr) {
+	if d.stopping {
+		d.say.about(ip, door.Name+": not opened, knockd is shutting down")
+		return
+	}
 	d.say.about(ip, door.Name+": OPEN SESAME")
 	d.cooling.start(knocker{door.Name, ip}, d.clock.Now(), door.Cooldown)
 	if door.Native() {

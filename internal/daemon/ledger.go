@@ -164,7 +164,7 @@ func (d *Daemon) takeUp(e journal.Entry) {
 		d.say.linef("warning: the journal names %q, which is no address: its stop command is not run: %s", e.IP, e.Stop)
 		return
 	}
-	o := &opening{id: e.ID, door: e.Door, ip: ip, stop: e.Stop, timeout: e.Timeout}
+	o := &opening{id: e.ID, door: e.Door, ip: ip, stop: e.Stop, timeout: e.Timeout, begun: true}
 	d.openings.byID[o.id] = o
 	d.openings.last = max(d.openings.last, o.id)
 	switch {
@@ -189,12 +189,13 @@ func (d *Daemon) closeLate(o *opening, why string) {
 const survivorPoll = time.Second
 
 func (d *Daemon) waitForSurvivors(o *opening) {
-	o.closing = nil
+	o.closing, o.survivor = nil, true
 	d.agenda.at(d.clock.Now()+survivorPoll, func(now time.Duration) {
 		if len(command.Survivors(o.id)) > 0 {
 			d.waitForSurvivors(o)
 			return
 		}
+		o.survivor = false
 		d.armClosing(o, now+o.timeout)
 	})
 }

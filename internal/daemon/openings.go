@@ -20,8 +20,11 @@ type opening struct {
 	timeout time.Duration
 	// closing is the planned end, nil while the start command runs.
 	closing *entry
-	// stopped is set once the stop command has been handed to the runner.
-	stopped bool
+	// begun is set once the start command has been handed to the runner, here or in an earlier daemon; stopped the same of
+	// the stop command.
+	begun, stopped bool
+	// survivor is set while a start command of an earlier daemon is waited for.
+	survivor bool
 }
 
 // openings are those that are not closed yet.
@@ -92,6 +95,13 @@ const diskPatience = 2 * time.Second
 
 // startOpening runs the start command.
 func (d *Daemon) startOpening(o *opening, start string) {
+	if d.stopping || o.stopped || d.openings.byID[o.id] != o {
+		// The daemon stops: what would be opened now is closed by nobody.
+		d.say.about(o.ip, o.door+": not opened, knockd is shutting down")
+		d.forgetOpening(o)
+		return
+	}
+	o.begun = true
 	failpoint.Hit("before the start command")
 	job := command.Job{Key: command.Key{Door: o.door, Source: o.ip}, Line: start, Event: command.EventStart, Token: o.id}
 	if !d.submit(job) {
@@ -130,10 +140,26 @@ func (d *Daemon) commandEnded(out command.Outcome) {
 		return
 	}
 	if out.Job.Event == command.EventStop {
+		d.stopEnded(o, out.Err)
+		return
+	}
+	if o.stopped {
+		return // it was closed by hand meanwhile: the stop command is behind it in the queue
+	}
+	d.armClosing(o, d.clock.Now()+o.timeout)
+}
+
+// stopRetry is between two attempts to run a stop command that could not be run.
+const stopRetry = time.Second
+
+// stopEnded follows a stop command. One that could not be run at all (no memory, no descriptors) is tried again: a closing is
+// never given up.
+func (d *Daemon) stopEnded(o *opening, err error) {
+	if err == nil {
 		d.forgetOpening(o)
 		return
 	}
-	d.armClosing(o, d.clock.Now()+o.timeout)
+	o.closing = d.agenda.at(d.clock.Now()+stopRetry, func(time.Duration) { d.close(o) })
 }
 
 // armClosing plans the stop command, and records the time.

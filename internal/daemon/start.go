@@ -26,6 +26,10 @@ func (d *Daemon) start(ctx context.Context) error {
 	d.spawn(ctx, "commands", d.runner.Run)
 	d.sayNotes()
 	d.remind()
+	// Before anything is hidden: a daemon that can't hear knocks must not hide what they open.
+	if err := capture.Probe(); err != nil {
+		return err
+	}
 	if err := d.startTrial(); err != nil {
 		return err
 	}

@@ -16,17 +16,43 @@ const closeAtExitTimeout = 20 * time.Second
 // stop ends the work in order: closings first, then the record of them, then the rest.
 func (d *Daemon) stop() {
 	d.notifier.stopping()
+	if why := d.reason(); why != nil {
+		d.say.linef("ending: %v", why)
+	}
 	d.say.line("shutting down")
+	d.stopping = true
+	d.forgetNotBegun()
 	if d.conf.conf.Options.CloseAtExit && d.fatalErr == nil {
 		d.closeAll()
 	}
 	if d.rehearsal != nil {
 		d.writeRehearsal()
 	}
+	d.abandonTrial()
 	d.ledger.flush(d.done)
 	d.sayHidden()
 	if d.settings.Detached && d.notifier.isReady {
 		removePidFile(d.pidFile())
+	}
+}
+
+// reason is what ends the daemon, nil for a stop that was asked for.
+func (d *Daemon) reason() error {
+	if d.fatalErr != nil {
+		return d.fatalErr
+	}
+	if d.groupCtx.Err() != nil {
+		return context.Cause(d.groupCtx)
+	}
+	return nil
+}
+
+// forgetNotBegun forgets what was to be opened and waits for the disk: it is opened no more.
+func (d *Daemon) forgetNotBegun() {
+	for _, o := range d.openings.byID {
+		if !o.begun {
+			d.forgetOpening(o)
+		}
 	}
 }
 

@@ -108,6 +108,27 @@ func (d *Daemon) shownBefore() bool {
 	return d.native != nil && d.native.unhidden
 }
 
+// abandonTrial undoes a trial that the daemon was started for, where the daemon never became ready: nobody could have
+// confirmed it, and the file may be good.
+func (d *Daemon) abandonTrial() {
+	if d.settings.Trial <= 0 || d.notifier.isReady {
+		return
+	}
+	d.endTrial()
+	if err := unmarkTrial(d.stateDirs()); err != nil && d.say != nil {
+		d.say.linef("warning: %v", err)
+	}
+	if d.native == nil || d.native.fw == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	if err := d.native.fw.Remove(ctx); err != nil {
+		d.say.linef("warning: %v", err)
+	}
+	d.native.unhidden = true
+}
+
 // endTrial forgets a trial; what it put in force stays.
 func (d *Daemon) endTrial() {
 	if d.trial != nil {
@@ -130,10 +151,21 @@ func (d *Daemon) takeBack(why string) {
 		d.show(func(error) { d.ending = true })
 		return
 	}
-	d.swap(previous, func(error) {})
-	if shown {
-		d.show(func(error) {})
-	}
+	// Loaded anew: one-time sequences were used meanwhile.
+	var fresh *loaded
+	d.onFiles(func(context.Context) (err error) {
+		fresh, err = loadText(previous.conf.Path, previous.text)
+		return err
+	}, func(err error) {
+		if err != nil {
+			d.say.linef("warning: %v", err)
+			fresh = previous
+		}
+		d.swap(fresh, func(error) {})
+		if shown {
+			d.show(func(error) {})
+		}
+	})
 }
 
 // confirmVerb keeps what is on trial, if the caller shows that there is a way in.
@@ -147,13 +179,39 @@ func (d *Daemon) confirmVerb(request control.Request, answer reply) {
 		answer(nil, err)
 		return
 	}
-	dirs := d.stateDirs()
+	dirs, judged := d.stateDirs(), d.trial
 	d.onFiles(func(context.Context) error { return unmarkTrial(dirs) }, func(err error) {
-		if err != nil {
+		switch {
+		case err != nil:
 			answer(nil, fmt.Errorf("the trial goes on: %w", err))
-			return
+		case d.trial != judged:
+			// It lapsed, or another began, while the disk was asked: what was judged is not what would be confirmed.
+			d.markAgain(dirs)
+			answer(nil, errNoTrial)
+		default:
+			d.confirmed(answer)
 		}
-		d.confirmed(answer)
+	})
+}
+
+// markAgain notes again, for the next start, the file that is on trial or that was tried last.
+func (d *Daemon) markAgain(dirs []string) {
+	path := d.settings.ConfigPath
+	text := d.conf.text
+	onTrial := d.trial != nil
+	d.onFiles(func(context.Context) error {
+		if onTrial {
+			return markTrial(dirs, text)
+		}
+		l, err := load(path)
+		if err != nil {
+			return nil // it does not load anyway
+		}
+		return markTrial(dirs, l.text)
+	}, func(err error) {
+		if err != nil {
+			d.say.linef("warning: %v", err)
+		}
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"knockd/internal/command"
 	"knockd/internal/control"
 )
 
@@ -78,18 +79,34 @@ func (d *Daemon) openVerb(request control.Request, answer reply) {
 		answer(nil, err)
 		return
 	}
+	if !door.Native() {
+		d.openCommands(door, ip, length, request.UID, answer)
+		return
+	}
 	if length == 0 {
 		length = door.OpenFor
 	}
 	d.say.about(ip, fmt.Sprintf("%s: opened by hand (user %d)", door.Name, request.UID))
-	if !door.Native() {
-		d.runStart(door, ip)
-		answer(control.Done{Message: fmt.Sprintf("%s: the start command runs for %s", door.Name, ip)}, nil)
-		return
-	}
 	d.grant(door, ip, length, func(err error) {
 		answer(control.Done{Message: fmt.Sprintf("%s: %s open for %s, for %s", door.Name, opens(door), ip, length)}, err)
 	})
+}
+
+// openCommands runs the start command of a door as a knock would.
+func (d *Daemon) openCommands(door *door, ip netip.Addr, length time.Duration, uid uint32, answer reply) {
+	start, err := command.Expand(door.Start.For(ip), ip)
+	switch {
+	case err != nil:
+		answer(nil, err)
+	case start == "":
+		answer(nil, fmt.Errorf("%s has no start command for %s", door.Name, ip))
+	case length != 0:
+		answer(nil, &HintedError{Err: fmt.Errorf("%s opens by a command: its Cmd_Timeout says for how long", door.Name), Hint: "knockd open " + door.Name + " " + ip.String()})
+	default:
+		d.say.about(ip, fmt.Sprintf("%s: opened by hand (user %d)", door.Name, uid))
+		d.runStart(door, ip)
+		answer(control.Done{Message: fmt.Sprintf("%s: the start command runs for %s", door.Name, ip)}, nil)
+	}
 }
 
 // closeVerb ends what a source was let in to: the grant, and what a start command opened.
@@ -100,9 +117,10 @@ func (d *Daemon) closeVerb(request control.Request, answer reply) {
 		return
 	}
 	closed := d.closeOpenings(door.Name, ip)
+	_, granted := d.native.grants.until[granted{door.Name, admitted(door, ip)}]
 	done := control.Done{Message: fmt.Sprintf("%s: closed for %s", door.Name, ip)}
 	switch {
-	case door.Native():
+	case door.Native() && granted:
 		d.revoke(door, ip, func(err error) { answer(done, err) })
 	case closed:
 		answer(done, nil)
@@ -115,7 +133,7 @@ func (d *Daemon) closeVerb(request control.Request, answer reply) {
 func (d *Daemon) closeOpenings(name string, ip netip.Addr) bool {
 	closed := false
 	for _, o := range d.openings.byID {
-		if o.door == name && o.ip == ip && o.closing != nil && !o.stopped {
+		if o.door == name && o.ip == ip && o.begun && !o.stopped && !o.survivor {
 			d.agenda.cancel(o.closing)
 			d.close(o)
 			closed = true
