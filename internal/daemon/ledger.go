@@ -20,8 +20,6 @@ import (
 type ledger struct {
 	journal *journal.Journal
 	options config.Options
-	stop    context.CancelFunc
-	stopped chan struct{}
 	// done brings the journal's answers to the loop.
 	done chan<- func()
 	// over is closed when the loop ends, so that an answer that nobody waits for blocks nobody.
@@ -36,35 +34,39 @@ func needsState(l *loaded) bool {
 // startLedger opens the journal if a door needs it, and takes up what an earlier run left open.
 func (d *Daemon) startLedger(ctx context.Context) error {
 	d.ledger = &ledger{done: d.done, over: ctx.Done()}
-	options := &d.conf.conf.Options
+	options := d.conf.conf.Options
 	if options.State == config.StateNone || !needsState(d.conf) {
 		return nil
 	}
-	if err := os.MkdirAll(runtimeDir, 0o755); err != nil && options.StateSet {
-		// It holds the fallback; without it what the disk does not take is kept in memory.
-		d.say.linef("warning: %v", err)
-	}
-	j, err := journal.Open(journal.Options{
-		Dir: options.State, Fallback: fallbackOf(options.State), Strict: options.StateSet, Notice: d.notice,
-		Hook: func(step string) { failpoint.Hit("journal " + step) },
-	})
+	j, err := d.openJournal(&options)
 	if err != nil {
 		return err
 	}
+	d.adoptJournal(ctx, j, options)
+	return nil
+}
+
+// openJournal opens the journal. It touches nothing of the loop's: a reload calls it elsewhere.
+func (d *Daemon) openJournal(options *config.Options) (*journal.Journal, error) {
+	// It holds the fallback; without it what the disk does not take is kept in memory, and said.
+	_ = os.MkdirAll(runtimeDir, 0o755)
+	return journal.Open(journal.Options{
+		Dir: options.State, Fallback: fallbackOf(options.State), Strict: options.StateSet, Notice: d.notice,
+		Hook: func(step string) { failpoint.Hit("journal " + step) },
+	})
+}
+
+// adoptJournal makes a journal the daemon's.
+func (d *Daemon) adoptJournal(ctx context.Context, j *journal.Journal, options config.Options) {
 	d.openings.last = max(d.openings.last, j.LastID())
 	for _, warning := range j.Warnings() {
 		d.say.line("warning: " + warning)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	d.ledger.journal, d.ledger.options, d.ledger.stop, d.ledger.stopped = j, *options, cancel, make(chan struct{})
-	d.spawn(ctx, "journal", func(ctx context.Context) error {
-		defer close(d.ledger.stopped)
-		return j.Run(ctx)
-	})
+	d.ledger.journal, d.ledger.options = j, options
+	d.spawn(ctx, "journal", j.Run)
 	for _, e := range j.Entries() {
 		d.takeUp(e)
 	}
-	return nil
 }
 
 // fallbackOf is where the state of a directory is kept while that can't be written, in this boot.
@@ -141,18 +143,27 @@ func (l *ledger) warnings() []string {
 	return []string{l.journal.Trouble()}
 }
 
-// swapLedger opens a journal where a reload brings the first door that needs one. A state directory is not changed while
-// the daemon runs: what is open is recorded in the old one.
+// swapLedger opens a journal, off the loop, where a reload brings the first door that needs one. A state directory is not
+// changed while the daemon runs: what is open is recorded in the old one.
 func (d *Daemon) swapLedger() {
-	options := &d.conf.conf.Options
+	options := d.conf.conf.Options
 	switch {
-	case d.ledger.journal == nil:
-		if err := d.startLedger(d.groupCtx); err != nil {
-			d.say.linef("warning: what commands open is not on record: %v", err)
-			d.ledger = &ledger{done: d.done, over: d.groupCtx.Done()}
+	case d.ledger.journal != nil:
+		if options.State != d.ledger.options.State {
+			d.say.linef("warning: the state stays in %s until a restart", d.ledger.options.State)
 		}
-	case options.State != d.ledger.options.State:
-		d.say.linef("warning: the state stays in %s until a restart", d.ledger.options.State)
+	case options.State != config.StateNone && needsState(d.conf):
+		var j *journal.Journal
+		d.onFiles(func(context.Context) (err error) { j, err = d.openJournal(&options); return err }, func(err error) {
+			switch {
+			case err != nil:
+				d.say.linef("warning: what commands open is not on record: %v", err)
+			case d.ledger.journal != nil || d.stopping: // another reload was quicker, or there is nothing to record any more
+				j.Close()
+			default:
+				d.adoptJournal(d.groupCtx, j, options)
+			}
+		})
 	}
 }
 
