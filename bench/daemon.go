@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,8 +12,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"knockd/internal/netlab"
 )
@@ -65,7 +62,7 @@ func (b *bench) startOurs(ctx context.Context, conf string) (*daemon, error) {
 	}
 	defer func() { _ = notify.Close() }()
 	d := &daemon{dir: dir}
-	d.cmd = b.pair.Server.Command(ctx, b.knockd, "-c", path, "-v")
+	d.cmd = b.pair.Server.Command(ctx, "taskset", append(onDaemonCPU(), b.knockd, "-c", path, "-v")...)
 	d.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
 	d.cmd.Stdout, d.cmd.Stderr = &d.out, &d.out
 	began := time.Now()
@@ -79,17 +76,13 @@ func (b *bench) startOurs(ctx context.Context, conf string) (*daemon, error) {
 		return nil, fmt.Errorf("the daemon is not ready: %w\n%s", err, d.out.String())
 	}
 	d.ready = time.Since(began)
-	if err := d.pin(daemonCPU); err != nil {
-		d.stop()
-		return nil, err
-	}
 	return d, nil
 }
 
 // startReference starts a packaged daemon, and waits until its packet socket is there.
 func (b *bench) startReference(ctx context.Context, wait time.Duration, program string, args ...string) (*daemon, error) {
 	d := &daemon{}
-	d.cmd = b.pair.Server.Command(ctx, program, args...)
+	d.cmd = b.pair.Server.Command(ctx, "taskset", append(append(onDaemonCPU(), program), args...)...)
 	d.cmd.Stdout, d.cmd.Stderr = &d.out, &d.out
 	began := time.Now()
 	if err := d.cmd.Start(); err != nil {
@@ -104,7 +97,7 @@ func (b *bench) startReference(ctx context.Context, wait time.Duration, program 
 	}
 	d.ready = time.Since(began)
 	time.Sleep(200 * time.Millisecond) // its filter follows the socket
-	return d, d.pin(daemonCPU)
+	return d, nil
 }
 
 func (b *bench) hasPacketSocket(ctx context.Context) bool {
@@ -118,25 +111,8 @@ const (
 	daemonCPU = 1
 )
 
-// pin binds every thread of the daemon to its CPU.
-func (d *daemon) pin(cpu int) error {
-	var set unix.CPUSet
-	set.Set(cpu)
-	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", d.pid()))
-	if err != nil {
-		return err
-	}
-	for _, task := range tasks {
-		tid, err := strconv.Atoi(task.Name())
-		if err != nil {
-			return err
-		}
-		if err := unix.SchedSetaffinity(tid, &set); err != nil && !errors.Is(err, unix.ESRCH) {
-			return err
-		}
-	}
-	return nil
-}
+// onDaemonCPU are the arguments of taskset(1): every daemon runs on its CPU from its start on.
+func onDaemonCPU() []string { return []string{"-c", strconv.Itoa(daemonCPU)} }
 
 func (d *daemon) pid() int { return d.cmd.Process.Pid }
 

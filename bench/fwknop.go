@@ -39,7 +39,7 @@ func (b *bench) fwknopLatency(ctx context.Context) error {
 	}
 	defer d.stop()
 	time.Sleep(time.Second)
-	p, err := b.newProber()
+	p, err := b.newProber(true)
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +28,10 @@ type prober struct {
 	bench    *bench
 	injector *netlab.Injector
 	next     int
+	// spin probes without a pause, on the sender's CPU; beside a flood, which needs that one, the prober shares the daemon's and
+	// sleeps between probes.
+	spin bool
+	free func()
 }
 
 // addresses is how many sources there are: each measurement begins with one that is not let in.
@@ -40,17 +44,40 @@ func (p *prober) source() netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 0, byte(16 + n/250), byte(1 + n%250)})
 }
 
-func (b *bench) newProber() (*prober, error) {
+func (b *bench) newProber(spin bool) (*prober, error) {
+	cpu := senderCPU
+	if !spin {
+		cpu = daemonCPU
+	}
+	free, err := pinThread(cpu)
+	if err != nil {
+		return nil, err
+	}
 	i, err := netlab.NewInjector(b.pair.Client, netlab.Interface, b.pair.ServerMAC)
 	if err != nil {
 		return nil, err
 	}
-	return &prober{bench: b, injector: i, next: b.used}, nil
+	return &prober{bench: b, injector: i, next: b.used, spin: spin, free: free}, nil
+}
+
+// pinThread keeps the calling goroutine on one CPU until it is freed.
+func pinThread(cpu int) (free func(), err error) {
+	runtime.LockOSThread()
+	var old, set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &old); err != nil {
+		return nil, err
+	}
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return nil, err
+	}
+	return func() { _ = unix.SchedSetaffinity(0, &old); runtime.UnlockOSThread() }, nil
 }
 
 func (p *prober) close() {
 	p.bench.used = p.next
 	_ = p.injector.Close()
+	p.free()
 }
 
 // hit sends one SYN.
@@ -97,12 +124,16 @@ func (p *prober) untilAnswer(ctx context.Context, from netip.Addr, do func() err
 	}
 	buf := make([]byte, 64)
 	for time.Since(began) < within && ctx.Err() == nil {
-		_, _ = unix.Write(fd, []byte("probe"))
-		// The server answers within microseconds: look a few times before the next probe.
-		for range 8 {
-			if _, _, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT); err == nil {
-				return time.Since(began), nil
-			}
+		if _, err := unix.Write(fd, []byte("probe")); errors.Is(err, unix.ECONNREFUSED) {
+			return time.Since(began), nil
+		}
+		if !p.spin {
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			_, _ = unix.Ppoll(fds, &unix.Timespec{Nsec: int64(50 * time.Microsecond)}, nil)
+		}
+		// The answer, if there is one, comes before the write returns: nobody listens behind the door.
+		if _, _, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT); err == nil || errors.Is(err, unix.ECONNREFUSED) {
+			return time.Since(began), nil
 		}
 	}
 	return 0, errShut
@@ -123,31 +154,19 @@ func (p *prober) dial(from netip.Addr) (int, error) {
 	return fd, err
 }
 
-// serve answers datagrams at the guarded port, until it is closed.
-func (b *bench) serve() error {
-	return b.pair.Server.Do(func() error {
-		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: b.pair.Server4.AsSlice(), Port: guarded})
-		if err != nil {
-			return err
-		}
-		b.echo = conn
-		go func() {
-			buf := make([]byte, 64)
-			for {
-				n, from, err := conn.ReadFromUDPAddrPort(buf)
-				if err != nil {
-					return
-				}
-				_, _ = conn.WriteToUDPAddrPort(buf[:n], from)
-			}
-		}()
-		return nil
-	})
+// answer sets the server's kernel to answer each datagram to the guarded port, where nobody listens, by an ICMP message: the door
+// is measured, and no server behind it.
+func (b *bench) answer() error {
+	out, err := b.pair.Server.Command(context.Background(), "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("sysctl: %w: %s", err, out)
+	}
+	return nil
 }
 
 // latencies measures n knocks.
 func (b *bench) latencies(ctx context.Context, n int, gap time.Duration) (sample, error) {
-	p, err := b.newProber()
+	p, err := b.newProber(true)
 	if err != nil {
 		return nil, err
 	}

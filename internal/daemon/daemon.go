@@ -8,6 +8,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -112,6 +113,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return fmt.Errorf("making a timer: %w", err)
 	}
 	d.timer = timer
+	// On one processor, too, a reader that waits in the kernel must not hold up what it has just handed on: Go would take
+	// its processor from it only after a while.
+	if runtime.GOMAXPROCS(0) < 2 {
+		runtime.GOMAXPROCS(2)
+	}
 	defer func() { _ = timer.Close() }()
 	d.startedAt = d.clock.Now()
 
