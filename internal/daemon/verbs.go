@@ -117,10 +117,14 @@ func (d *Daemon) closeVerb(request control.Request, answer reply) {
 		return
 	}
 	closed := d.closeOpenings(door.Name, ip)
-	_, granted := d.native.grants.until[granted{door.Name, admitted(door, ip)}]
+	_, known := d.native.grants.until[granted{door.Name, admitted(door, ip)}]
 	done := control.Done{Message: fmt.Sprintf("%s: closed for %s", door.Name, ip)}
 	switch {
-	case door.Native() && granted:
+	case door.Native():
+		if !known && !closed {
+			// The kernel may know better: it is asked all the same.
+			done.Message = fmt.Sprintf("%s: not known to be open for %s, and closed now", door.Name, ip)
+		}
 		d.revoke(door, ip, func(err error) { answer(done, err) })
 	case closed:
 		answer(done, nil)

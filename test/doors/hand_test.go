@@ -15,7 +15,10 @@ func TestByHandNeedsSomethingToClose(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.start(ssh + "[command]\n\tSequence = 1,3,2\n\tStart_Command = true\n")
-	if out := l.refused("close", "ssh", "10.0.0.9"); !strings.Contains(out, "ssh is not open for 10.0.0.9") {
+	if out := l.knockd("close", "ssh", "10.0.0.9"); !strings.Contains(out, "ssh: not known to be open for 10.0.0.9") {
+		t.Errorf("%s", out)
+	}
+	if out := l.refused("close", "command", "10.0.0.9"); !strings.Contains(out, "command is not open for 10.0.0.9") {
 		t.Errorf("%s", out)
 	}
 	if out := l.refused("open", "command", "10.0.0.9", "1h"); !strings.Contains(out, "Cmd_Timeout") {
