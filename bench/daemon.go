@@ -62,7 +62,7 @@ func (b *bench) startOurs(ctx context.Context, conf string) (*daemon, error) {
 	}
 	defer func() { _ = notify.Close() }()
 	d := &daemon{dir: dir}
-	d.cmd = b.pair.Server.Command(ctx, "taskset", append(onDaemonCPU(), b.knockd, "-c", path, "-v")...)
+	d.cmd = b.pair.Server.Command(ctx, "taskset", append(onDaemonCPU(), b.knockd, "-c", path, "-g", filepath.Join(dir, "log"))...)
 	d.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
 	d.cmd.Stdout, d.cmd.Stderr = &d.out, &d.out
 	began := time.Now()
