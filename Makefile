@@ -24,7 +24,7 @@ demo: build ## a whole knock in network namespaces of its own, no root needed
 
 test: build ## every test, in network namespaces of their own
 	scripts/test-deps
-	$(GO) test -timeout 5m ./...
+	$(GO) test -timeout 10m ./...
 
 race: ## the same with the race detector (needs a C compiler)
 	scripts/test-deps
