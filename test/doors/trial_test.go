@@ -21,7 +21,7 @@ func TestTryTakesBack(t *testing.T) {
 	l := newLab(t)
 	d := l.start(nothing)
 	d.Rewrite(ssh)
-	if out := l.knockd("try", "10s"); !strings.Contains(out, "on trial for 10s") {
+	if out := l.knockd("try", "20s"); !strings.Contains(out, "on trial for 20s") {
 		t.Errorf("%s", out)
 	}
 	l.open(false)
