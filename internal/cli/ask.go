@@ -51,7 +51,7 @@ func socketOf(path string) (string, error) {
 		return or(daemon.ControlOfLastGood(), config.DefaultControl), nil
 	}
 	if conf.Options.Control == "" {
-		return "", &Hinted{
+		return "", &daemon.HintedError{
 			Err:  fmt.Errorf("%s says Control = none: the running daemon can't be spoken to", path),
 			Hint: "take the line out, and reload with SIGHUP",
 		}
@@ -74,11 +74,11 @@ func ask(configPath, verb string, args, result any) error {
 	var refused *control.RefusedError
 	switch {
 	case errors.As(err, &refused):
-		return &Hinted{Err: err, Hint: refused.Hint}
+		return &daemon.HintedError{Err: err, Hint: refused.Hint}
 	case errors.Is(err, control.ErrNoDaemon):
-		return &Hinted{Err: err, Hint: "is knockd running? systemctl status knockd"}
+		return &daemon.HintedError{Err: err, Hint: "is knockd running? systemctl status knockd"}
 	case errors.Is(err, fs.ErrPermission):
-		return &Hinted{Err: err, Hint: "run it as root, or as a member of the group that Control_Group names"}
+		return &daemon.HintedError{Err: err, Hint: "run it as root, or as a member of the group that Control_Group names"}
 	}
 	return err
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"knockd/internal/config"
+	"knockd/internal/daemon"
 	"knockd/internal/version"
 )
 
@@ -86,18 +87,6 @@ func (p *Program) verb(ctx context.Context, name string, args []string) int {
 	return 0
 }
 
-// Hinted is an error that knows what to do about it.
-type Hinted struct {
-	Err  error
-	Hint string
-}
-
-// Error returns the error without its hint.
-func (h *Hinted) Error() string { return h.Err.Error() }
-
-// Unwrap returns the error.
-func (h *Hinted) Unwrap() error { return h.Err }
-
 // errSilent ends a verb with status 1 when everything has been said.
 var errSilent = errors.New("failed")
 
@@ -114,7 +103,7 @@ func (p *Program) explain(err error) {
 		return
 	}
 	hint := ""
-	var hinted *Hinted
+	var hinted *daemon.HintedError
 	if errors.As(err, &hinted) {
 		hint = hinted.Hint
 	}

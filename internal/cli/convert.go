@@ -6,26 +6,16 @@ import (
 
 	"knockd/internal/conffile"
 	"knockd/internal/convert"
-	"knockd/internal/getopt"
 )
 
 // convertFile prints the native configuration that stands for one with commands, as a unified diff.
 func convertFile(_ context.Context, p *Program, args []string) error {
-	given, operands, err := getopt.Parse(args, []getopt.Option{configOption, jsonOption})
+	a, err := parseAsked(args)
 	if err != nil {
 		return err
 	}
-	a := asked{config: DefaultConfig}
-	for _, g := range given {
-		switch g.Short {
-		case 'c':
-			a.config = g.Value
-		case 'j':
-			a.json = true
-		}
-	}
-	if len(operands) > 0 {
-		a.config = operands[0]
+	if len(a.operands) > 0 {
+		a.config = a.operands[0]
 	}
 	text, err := conffile.Open(a.config)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"knockd/internal/control"
+	"knockd/internal/daemon"
 )
 
 // openDoor lets an address in without a knock.
@@ -46,7 +47,7 @@ func parseLength(s string) (time.Duration, error) {
 		length, err = time.ParseDuration(s + "s")
 	}
 	if err != nil || length <= 0 {
-		return 0, &Hinted{Err: fmt.Errorf("%q is no length of time", s), Hint: "write 90s, 10m or 1h"}
+		return 0, &daemon.HintedError{Err: fmt.Errorf("%q is no length of time", s), Hint: "write 90s, 10m or 1h"}
 	}
 	return length, nil
 }

@@ -52,7 +52,7 @@ func removeTable(ctx context.Context) (bool, error) {
 
 func needsAdmin(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return &Hinted{Err: fmt.Errorf("showing the ports: %w", err), Hint: "run it as root"}
+		return &daemon.HintedError{Err: fmt.Errorf("showing the ports: %w", err), Hint: "run it as root"}
 	}
 	return err
 }

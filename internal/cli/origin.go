@@ -1,14 +1,18 @@
 package cli
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"knockd/internal/daemon"
+	"knockd/internal/packet"
+	"knockd/internal/procnet"
 )
 
 // portRange is what a native door hides, of TCP.
@@ -55,9 +59,9 @@ func cameSince(pid int, ports []portRange, since time.Duration) error {
 	hint := "knock and log in from elsewhere, and run knockd confirm there (not in a tmux or screen of before); " +
 		"at the machine's own console: knockd confirm --force"
 	if old {
-		return &Hinted{Err: errors.New("this session is older than the trial: it says nothing about the new rules"), Hint: hint}
+		return &daemon.HintedError{Err: errors.New("this session is older than the trial: it says nothing about the new rules"), Hint: hint}
 	}
-	return &Hinted{Err: errors.New("this session did not come through a door"), Hint: hint}
+	return &daemon.HintedError{Err: errors.New("this session did not come through a door"), Hint: hint}
 }
 
 type stat struct {
@@ -89,42 +93,11 @@ func readStat(pid int) (stat, error) {
 
 // connectedTo reports whether a process holds an established TCP connection to one of the local ports.
 func connectedTo(pid int, ports []portRange) bool {
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	if err != nil {
-		return false
-	}
-	inodes := establishedTo(pid, ports)
-	for _, e := range entries {
-		target, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "fd", e.Name()))
-		if err != nil {
-			continue
-		}
-		if inode, ok := strings.CutPrefix(target, "socket:["); ok && inodes[strings.TrimSuffix(inode, "]")] {
-			return true
-		}
-	}
-	return false
-}
-
-// establishedTo are the inodes of the connections to the ports, in the process's network namespace.
-func establishedTo(pid int, ports []portRange) map[string]bool {
-	const inodeField = 9
-	inodes := map[string]bool{}
-	for _, name := range []string{"tcp", "tcp6"} {
-		file, err := os.Open(fmt.Sprintf("/proc/%d/net/%s", pid, name))
-		if err != nil {
-			continue
-		}
-		for lines := bufio.NewScanner(file); lines.Scan(); {
-			port, ok := localPort(lines.Text())
-			fields := strings.Fields(lines.Text())
-			if ok && len(fields) > inodeField && inRanges(port, ports) {
-				inodes[fields[inodeField]] = true
-			}
-		}
-		_ = file.Close()
-	}
-	return inodes
+	process := filepath.Join("/proc", strconv.Itoa(pid))
+	held := procnet.Held(process)
+	return slices.ContainsFunc(procnet.Sockets(filepath.Join(process, "net")), func(s procnet.Socket) bool {
+		return s.Port.Proto == packet.TCP && s.State == procnet.Established && held[s.Inode] && inRanges(s.Port.Number, ports)
+	})
 }
 
 func inRanges(port uint16, ports []portRange) bool {
@@ -134,17 +107,4 @@ func inRanges(port uint16, ports []portRange) bool {
 		}
 	}
 	return false
-}
-
-// localPort reads the local port of an established connection from a line of /proc/net/tcp (proc(5)), like
-// `0: 0100007F:0016 0100007F:9C40 01 ...`.
-func localPort(line string) (uint16, bool) {
-	const established = "01"
-	fields := strings.Fields(line)
-	if len(fields) < 4 || fields[3] != established {
-		return 0, false
-	}
-	_, hex, _ := strings.Cut(fields[1], ":")
-	port, err := strconv.ParseUint(hex, 16, 16)
-	return uint16(port), err == nil
 }

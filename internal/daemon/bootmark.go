@@ -15,9 +15,6 @@ func bootID() string {
 	return strings.TrimSpace(string(text))
 }
 
-// runDir is where what does not outlive a boot is kept.
-func (d *Daemon) runDir() string { return runtimeDir }
-
 // firstStartOfBoot reports whether no daemon hid anything since this boot: grants in the kernel are then not ours, but a
 // ruleset's that was saved and loaded again.
 func firstStartOfBoot(dir string) bool {

@@ -80,11 +80,11 @@ func (d *Daemon) startNative(ctx context.Context) error {
 	if err := d.openFirewall(ctx); err != nil {
 		return err
 	}
-	rules.Fresh = firstStartOfBoot(d.runDir())
+	rules.Fresh = firstStartOfBoot(runtimeDir)
 	if err := d.native.fw.Install(ctx, rules, nil); err != nil {
 		return fmt.Errorf("hiding the native doors' ports: %w", err)
 	}
-	markBoot(d.runDir())
+	markBoot(runtimeDir)
 	d.native.installed = rules
 	found, err := d.native.fw.List(ctx)
 	if err != nil {

@@ -115,7 +115,6 @@ func (d *Daemon) startLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.spawn(ctx, "log", log.Run)
 	d.say = newSpeaker(log, &d.settings)
 	if d.settings.Lookup {
 		d.say.names = newNaming(log)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"knockd/internal/config"
+	"knockd/internal/durable"
 )
 
 // runtimeDir is where what does not outlive a boot is kept.
@@ -55,15 +56,7 @@ func writePrivate(dir, name string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(dir)
 }
 
 // readPrivate reads a file that only its owner, root or ourselves, can have written.

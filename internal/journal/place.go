@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"knockd/internal/durable"
 )
 
 // fileName is the journal in its directory, newName the snapshot that is to take its place.
@@ -149,7 +151,7 @@ func (j *Journal) writeNew(dir string, text []byte) (*os.File, error) {
 	}
 	if err == nil {
 		j.opts.Hook("renamed")
-		err = syncDir(dir)
+		err = durable.SyncDir(dir)
 	}
 	if err != nil {
 		_ = file.Close()
@@ -173,12 +175,4 @@ func (j *Journal) remove(dir string) {
 	if j.locks[dir] != nil {
 		_ = os.Remove(filepath.Join(dir, fileName))
 	}
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

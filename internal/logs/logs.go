@@ -5,7 +5,6 @@
 package logs
 
 import (
-	"context"
 	"io"
 	"slices"
 	"sync"
@@ -128,12 +127,6 @@ func (l *Log) Configure(c Config) {
 		}
 	}
 	l.conf.File, l.conf.Syslog = c.File, c.Syslog
-}
-
-// Run works until ctx ends. The sinks work by themselves; Close ends them.
-func (l *Log) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
 }
 
 // flushTime bounds how long Close waits for sinks that hang.

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"knockd/internal/durable"
 )
 
 // replace puts a copy with the same owner and mode in the file's place, on disk when it returns.
@@ -31,7 +33,7 @@ func (m marking) replace(text []byte) error {
 		return err
 	}
 	m.f.step("before the copy's name is on disk")
-	return syncDir(filepath.Dir(m.f.path))
+	return durable.SyncDir(filepath.Dir(m.f.path))
 }
 
 func (m marking) write(path string, text []byte) error {
@@ -52,12 +54,4 @@ func like(file *os.File, info fs.FileInfo) error {
 		}
 	}
 	return file.Chmod(info.Mode().Perm())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

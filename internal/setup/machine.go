@@ -2,6 +2,7 @@ package setup
 
 import (
 	"bufio"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -9,6 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"knockd/internal/packet"
+	"knockd/internal/procnet"
 )
 
 // sshPort finds the port to hide: that of the ssh session in which init runs, else one that a process named sshd
@@ -46,52 +50,20 @@ func sshdSockets(root string) map[string]bool {
 		if err != nil || strings.TrimSpace(string(name)) != "sshd" {
 			continue
 		}
-		fds, _ := filepath.Glob(filepath.Join(filepath.Dir(comm), "fd/*"))
-		for _, fd := range fds {
-			target, _ := os.Readlink(fd)
-			if inode, ok := strings.CutPrefix(target, "socket:["); ok {
-				sockets[strings.TrimSuffix(inode, "]")] = true
-			}
-		}
+		maps.Copy(sockets, procnet.Held(filepath.Dir(comm)))
 	}
 	return sockets
 }
 
-// listeningPorts are the TCP ports in state LISTEN whose socket is one of inodes, or of every such socket for nil.
+// listeningPorts are the TCP ports in state LISTEN whose socket is one of inodes.
 func listeningPorts(root string, inodes map[string]bool) []uint16 {
 	var ports []uint16
-	for _, name := range []string{"proc/net/tcp", "proc/net/tcp6"} {
-		for _, fields := range socketLines(filepath.Join(root, name)) {
-			if fields[3] != "0A" || inodes != nil && !inodes[fields[9]] {
-				continue
-			}
-			if port, ok := localPort(fields[1]); ok {
-				ports = append(ports, port)
-			}
+	for _, s := range procnet.Sockets(filepath.Join(root, "proc/net")) {
+		if s.Port.Proto == packet.TCP && s.State == procnet.Listening && s.Port.Number != 0 && inodes[s.Inode] {
+			ports = append(ports, s.Port.Number)
 		}
 	}
 	return ports
-}
-
-// socketLines are the fields of the lines of a table like /proc/net/tcp (proc(5)); the header is left out.
-func socketLines(path string) [][]string {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil
-	}
-	var lines [][]string
-	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) >= 10 && strings.HasSuffix(fields[0], ":") {
-			lines = append(lines, fields)
-		}
-	}
-	return lines
-}
-
-func localPort(address string) (uint16, bool) {
-	_, hex, ok := strings.Cut(address, ":")
-	n, err := strconv.ParseUint(hex, 16, 16)
-	return uint16(n), ok && err == nil && n != 0
 }
 
 func configuredPort(path string) (uint16, bool) {
@@ -117,12 +89,8 @@ func avoid(o Options, hidden uint16) map[uint16]bool {
 	for _, port := range []uint16{hidden - 1, hidden, hidden + 1} {
 		ports[port] = true
 	}
-	for _, name := range []string{"proc/net/tcp", "proc/net/tcp6", "proc/net/udp", "proc/net/udp6"} {
-		for _, fields := range socketLines(filepath.Join(o.Root, name)) {
-			if port, ok := localPort(fields[1]); ok {
-				ports[port] = true
-			}
-		}
+	for _, s := range procnet.Sockets(filepath.Join(o.Root, "proc/net")) {
+		ports[s.Port.Number] = true
 	}
 	for _, port := range servicePorts(filepath.Join(o.Root, "etc/services")) {
 		ports[port] = true

@@ -42,6 +42,9 @@ func TestTryTakesBack(t *testing.T) {
 	if status := again.Exit(); status != 1 || !strings.Contains(again.Output(), "tried and not confirmed") {
 		t.Errorf("status %d", status)
 	}
+	if !strings.Contains(again.Output(), "hint: knockd try 5m tries it again") {
+		t.Errorf("nothing says what to do: %s", again.Output())
+	}
 	// A change makes it another file.
 	l.start(ssh + "\tMax_Open = 7\n")
 	l.open(false)
