@@ -101,8 +101,8 @@ func (l *lab) sshd() func(args string) (string, error) {
 // TestConfirm confirms from a real session through the door; one from before the trial, or from no door, does not do.
 func TestConfirm(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("sshd needs root")
+	if daemontest.InUserNamespace() {
+		t.Skip("sshd sets groups, which a user namespace does not let it")
 	}
 	l := newLab(t)
 	login := l.sshd()

@@ -90,7 +90,7 @@ func twoPorts(ctx context.Context, s *scene, rate, most uint64) (sent uint64, er
 // quick or slow.
 func TestAFullTable(t *testing.T) {
 	for _, g := range guessers() {
-		for _, backend := range backends {
+		for _, backend := range daemontest.Backends() {
 			t.Run(g.name+"/"+backend, func(t *testing.T) {
 				t.Parallel()
 				s := newScene(t, backend, "")
@@ -191,7 +191,7 @@ func (s *scene) says(line string, within time.Duration) bool {
 // two hits, of a doubling row, at which three of three knocks opened.
 func BenchmarkSlowKnock(b *testing.B) {
 	for _, g := range guessers() {
-		for _, backend := range backends {
+		for _, backend := range daemontest.Backends() {
 			for _, rate := range []uint64{50000, 0} {
 				b.Run(fmt.Sprintf("%s/%s/%d", g.name, backend, rate), func(b *testing.B) { slowKnock(b, backend, g, rate) })
 			}

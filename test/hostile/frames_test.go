@@ -94,7 +94,7 @@ func (a *attacker) mutate(data []byte) []byte {
 // TestFrames sends the corpus and its mutations: nothing opens but what the oracle says, nothing grows, and a right knock
 // opens afterwards.
 func TestFrames(t *testing.T) {
-	for _, backend := range backends {
+	for _, backend := range daemontest.Backends() {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, backend, "")

@@ -3,13 +3,15 @@ package hostile
 import (
 	"net/netip"
 	"testing"
+
+	"knockd/internal/daemontest"
 )
 
 // FuzzFrames sends whole frames at two living daemons, one for each backend: neither ends, and neither opens but as the
 // oracle says. Every process of the fuzzer has daemons of its own.
 func FuzzFrames(f *testing.F) {
-	attackers := make([]*attacker, len(backends))
-	for i, backend := range backends {
+	attackers := make([]*attacker, len(daemontest.Backends()))
+	for i, backend := range daemontest.Backends() {
 		attackers[i] = newAttacker(newScene(f, backend, ""), 0)
 	}
 	p := attackers[0].scene.pair

@@ -27,9 +27,6 @@ func length(t *testing.T, short time.Duration) time.Duration {
 	return d
 }
 
-// backends are the values of Capture that are tried.
-var backends = []string{"ebpf", "classic"}
-
 // seed is drawn anew for each run, and printed: KNOCKD_SEED=N repeats the frames of one.
 func seed(t *testing.T) uint64 {
 	t.Helper()

@@ -35,7 +35,7 @@ const doors = `
 // TestSteady: knocks, reloads and an interface that goes and comes, again and again; KNOCKD_SOAK=10m says for how long. At
 // the end the daemon holds what it held once it was warm: memory, threads, descriptors.
 func TestSteady(t *testing.T) {
-	for _, backend := range []string{"ebpf", "classic"} {
+	for _, backend := range daemontest.Backends() {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
 			l := newLife(t, backend)
