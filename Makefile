@@ -30,6 +30,11 @@ race: ## the same with the race detector (needs a C compiler)
 	scripts/test-deps
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 8m ./...
 
+fuzz: ## a few seconds of fuzzing for each of what reads from outside, and for the engine
+	for target in ./internal/config:FuzzParse ./internal/packet:FuzzParse ./internal/knock:FuzzAgainstTheOracle; do \
+		$(GO) test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $${FUZZTIME:-4s} -fuzzminimizetime 5x $${target%:*} || exit 1; \
+	done
+
 lint: ## go vet, staticcheck (all checks), gofumpt
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...

@@ -115,6 +115,7 @@ func hidden(w *world) { w.server.run("nft list table inet knockd") }
 var scenarios = map[string]scenario{
 	"make test":    {covered: ".ci/run"},
 	"make race":    {covered: ".ci/run"},
+	"make fuzz":    {covered: ".ci/run"},
 	"make lint":    {covered: ".ci/run"},
 	"make bench":   {covered: "Makefile"},
 	"make soak":    {covered: "Makefile"},
