@@ -1,0 +1,10 @@
+package decoy_test
+
+import (
+	"os"
+	"testing"
+
+	"knockd/internal/netlab/netlabtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(netlabtest.Leaks(m)) }
