@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"knockd/internal/netlab"
@@ -18,7 +19,7 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	output := flag.String("json", "", "write the results to this file too")
-	only := flag.String("only", "", "run only measurements whose name contains this")
+	only := flag.String("only", "", "run only measurements whose name contains one of these, separated by commas")
 	quick := flag.Bool("quick", false, "fewer repetitions, for a look")
 	flag.Parse()
 	if !netlab.Inside() {
@@ -33,7 +34,7 @@ func run() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	b, err := newBench(*quick, *only)
+	b, err := newBench(*quick, strings.Split(*only, ","))
 	if err != nil {
 		return fail(err)
 	}

@@ -25,7 +25,7 @@ import (
 // bench is one run.
 type bench struct {
 	quick         bool
-	only          string
+	only          []string
 	pair          *netlab.Pair
 	knockd, knock string
 	used          int
@@ -34,7 +34,7 @@ type bench struct {
 	reference sample
 }
 
-func newBench(quick bool, only string) (*bench, error) {
+func newBench(quick bool, only []string) (*bench, error) {
 	b := &bench{quick: quick, only: only, report: report{Machine: describe(context.Background())}}
 	for name, path := range map[string]*string{"knockd": &b.knockd, "knock": &b.knock} {
 		abs, err := filepath.Abs(filepath.Join("bin", name))
@@ -99,7 +99,8 @@ func (b *bench) all(ctx context.Context) {
 		{"packet in no door", b.noDoor},
 		{"knock: start to last packet", b.client},
 	} {
-		if b.only != "" && !strings.Contains(m.name, b.only) || ctx.Err() != nil {
+		wanted := func(part string) bool { return strings.Contains(m.name, part) }
+		if !slices.ContainsFunc(b.only, wanted) || ctx.Err() != nil {
 			continue
 		}
 		if err := m.run(ctx); err != nil {

@@ -116,7 +116,7 @@ func (c *classic) listen(fd int, t tap) (*reader, error) {
 		if err = bindPacket(fd, t); err == nil {
 			return s, nil
 		}
-		err = errors.Join(err, unix.Close(s.wakeFD))
+		s.waiter.close()
 	}
 	return nil, errors.Join(err, src.close())
 }

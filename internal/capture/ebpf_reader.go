@@ -11,7 +11,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
-	"golang.org/x/sys/unix"
 
 	"knockd/internal/boottime"
 )
@@ -19,14 +18,13 @@ import (
 // eventReader is the goroutine that empties the ring.
 type eventReader struct {
 	out    outlet
-	ringFD int
 	ring   *ringbuf.Reader
 	member *member
 	names  *atomic.Pointer[map[uint32]netip.Addr]
-	// watchFD is an epoll of wakeFD and of errors of the sockets.
-	watchFD, wakeFD int
-	stop            chan struct{}
-	done            sync.WaitGroup
+	// waiter watches the ring, and the sockets for errors.
+	waiter *waiter
+	stop   chan struct{}
+	done   sync.WaitGroup
 
 	// mu guards what follows. It is held while a batch is filled and delivered, not while one is awaited.
 	mu      sync.Mutex
@@ -47,70 +45,37 @@ type eventReader struct {
 
 func newEventReader(out outlet, ring *ebpf.Map, names *atomic.Pointer[map[uint32]netip.Addr]) (*eventReader, error) {
 	r := &eventReader{
-		out: out, ringFD: ring.FD(), names: names, stop: make(chan struct{}), watchFD: -1, wakeFD: -1,
+		out: out, names: names, stop: make(chan struct{}),
 		sockets: map[uint32]*extendedSocket{}, byFD: map[int32]*extendedSocket{},
 	}
 	// Of 64-bit words, so that records in it are aligned.
 	room := make([]uint64, (2*recordSize+7)/8)
 	r.sample.RawSample = unsafe.Slice((*byte)(unsafe.Pointer(&room[0])), 8*len(room))
-	if err := r.open(ring); err != nil {
-		r.closeFDs()
+	var err error
+	if r.waiter, err = newWaiter(ring.FD()); err != nil {
 		return nil, err
 	}
+	if r.ring, err = ringbuf.NewReader(ring); err != nil {
+		r.waiter.close()
+		return nil, fmt.Errorf("mapping the ring: %w", err)
+	}
+	// It never waits: the waiter does.
+	r.ring.SetDeadline(time.Unix(1, 0))
 	return r, nil
 }
 
-func (r *eventReader) open(ring *ebpf.Map) (err error) {
-	if r.wakeFD, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
-		return fmt.Errorf("making an eventfd: %w", err)
-	}
-	if r.watchFD, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return fmt.Errorf("making an epoll: %w", err)
-	}
-	if err = r.watch(r.wakeFD, unix.EPOLLIN); err != nil {
-		return err
-	}
-	if r.ring, err = ringbuf.NewReader(ring); err != nil {
-		return fmt.Errorf("mapping the ring: %w", err)
-	}
-	// It never waits: wait does.
-	r.ring.SetDeadline(time.Unix(1, 0))
-	return nil
-}
-
-func (r *eventReader) watch(fd int, events uint32) error {
-	err := unix.EpollCtl(r.watchFD, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
-	if err != nil {
-		return fmt.Errorf("watching a descriptor: %w", err)
-	}
-	return nil
-}
-
 func (r *eventReader) start() {
-	r.member = r.out.barrier.join(r.wake)
+	r.member = r.out.barrier.join(r.waiter.wake)
 	r.done.Go(r.run)
-}
-
-func (r *eventReader) wake() {
-	// It fails only if it was written 2^64-2 times without being read: then it is awake.
-	_, _ = unix.Write(r.wakeFD, []byte{1, 0, 0, 0, 0, 0, 0, 1})
 }
 
 func (r *eventReader) close() {
 	close(r.stop)
-	r.wake()
+	r.waiter.wake()
 	r.done.Wait()
 	r.member.leave()
 	_ = r.ring.Close()
-	r.closeFDs()
-}
-
-func (r *eventReader) closeFDs() {
-	for _, fd := range [...]int{r.watchFD, r.wakeFD} {
-		if fd >= 0 {
-			_ = unix.Close(fd)
-		}
-	}
+	r.waiter.close()
 }
 
 // add has the packets of s delivered.
@@ -119,7 +84,7 @@ func (r *eventReader) add(s *extendedSocket) error {
 	defer r.mu.Unlock()
 	r.sockets[s.tap.key()], r.byFD[int32(s.fd)] = s, s
 	r.lastSocket = nil
-	return r.watch(s.fd, 0) // EPOLLERR comes unasked
+	return r.waiter.watch(s.fd, 0)
 }
 
 // remove returns when nothing more of s will be delivered.
@@ -129,7 +94,7 @@ func (r *eventReader) remove(s *extendedSocket) {
 	delete(r.sockets, s.tap.key())
 	delete(r.byFD, int32(s.fd))
 	r.lastSocket = nil
-	_ = unix.EpollCtl(r.watchFD, unix.EPOLL_CTL_DEL, s.fd, nil)
+	r.waiter.unwatch(s.fd)
 }
 
 func (r *eventReader) run() {
@@ -137,6 +102,32 @@ func (r *eventReader) run() {
 		token := r.member.token()
 		r.drain()
 		r.member.pass(token)
+	}
+}
+
+// wait returns once there is something to do, and reports whether that is more than to end.
+func (r *eventReader) wait() bool {
+	for _, e := range r.waiter.wait(&r.pace) {
+		r.trouble(e.Fd)
+	}
+	select {
+	case <-r.stop:
+		return false
+	default:
+		return true
+	}
+}
+
+// trouble reports what is wrong with a socket, if the descriptor is one's.
+func (r *eventReader) trouble(fd int32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, ok := r.byFD[fd]
+	if !ok {
+		return // the ring, the waker, or a socket that was closed meanwhile
+	}
+	if err := pendingError(s.fd); err != nil {
+		r.out.failed(s.tap, fmt.Errorf("receiving: %w", err))
 	}
 }
 
@@ -151,10 +142,10 @@ func (r *eventReader) drain() {
 		var n int
 		n, more = r.fill()
 		count += n
-		r.pace.saw(n, boottime.Now(), most)
+		r.pace.saw(n, boottime.Now())
 	}
 	if count > 0 {
-		// The loop runs on this very thread before it sleeps in poll: waking another one would take longer.
+		// The loop runs first, and what it sets in motion.
 		runtime.Gosched()
 	}
 }

@@ -121,7 +121,7 @@ func TestRecordAllocates(t *testing.T) {
 	c := New(Options{})
 	r, err := newEventReader(outlet{batches: c.batches}, b.objects.Ring, b.tables.names)
 	netlabtest.Check(t, err)
-	defer r.closeFDs()
+	defer r.waiter.close()
 	defer func() { _ = r.ring.Close() }()
 	s := &extendedSocket{}
 	r.sockets[1] = s

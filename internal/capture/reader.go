@@ -16,7 +16,7 @@ type reader struct {
 	tap    tap
 	out    outlet
 	fd     int
-	wakeFD int
+	waiter *waiter
 	source source
 	member *member
 	pace   pace
@@ -36,12 +36,12 @@ type reader struct {
 }
 
 func newReader(out outlet, t tap, fd int, src source) (*reader, error) {
-	wake, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	w, err := newWaiter(fd)
 	if err != nil {
-		return nil, fmt.Errorf("making an eventfd: %w", err)
+		return nil, err
 	}
 	r := &reader{
-		tap: t, out: out, fd: fd, wakeFD: wake, source: src,
+		tap: t, out: out, fd: fd, waiter: w, source: src,
 		stop: make(chan struct{}), drops: drops{fd: fd},
 	}
 	r.keepFunc = r.keep
@@ -51,13 +51,8 @@ func newReader(out outlet, t tap, fd int, src source) (*reader, error) {
 // start begins to read; closed is called by close.
 func (r *reader) start(closed func()) {
 	r.closed = closed
-	r.member = r.out.barrier.join(r.wake)
+	r.member = r.out.barrier.join(r.waiter.wake)
 	r.done.Go(r.run)
-}
-
-func (r *reader) wake() {
-	// It fails only if it was written 2^64-2 times without being read: then it is awake.
-	_, _ = unix.Write(r.wakeFD, []byte{1, 0, 0, 0, 0, 0, 0, 1})
 }
 
 func (r *reader) gone() bool { return packetGone(r.fd) }
@@ -72,14 +67,14 @@ func (r *reader) counters() Counters {
 
 func (r *reader) close() {
 	close(r.stop)
-	r.wake()
+	r.waiter.wake()
 	r.done.Wait()
 	r.member.leave()
 	r.drops.close()
 	// Nothing can be done about errors here, and none is possible with descriptors of our own.
 	_ = r.source.close()
+	r.waiter.close()
 	_ = unix.Close(r.fd)
-	_ = unix.Close(r.wakeFD)
 	r.closed()
 }
 
@@ -88,6 +83,28 @@ func (r *reader) run() {
 		token := r.member.token()
 		r.drain()
 		r.member.pass(token)
+	}
+}
+
+// wait returns once there is something to do, and reports whether that is more than to end.
+func (r *reader) wait() bool {
+	for _, e := range r.waiter.wait(&r.pace) {
+		if int(e.Fd) == r.fd && e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+			r.trouble()
+		}
+	}
+	select {
+	case <-r.stop:
+		return false
+	default:
+		return true
+	}
+}
+
+// trouble reports what is wrong with the socket.
+func (r *reader) trouble() {
+	if err := pendingError(r.fd); err != nil {
+		r.out.failed(r.tap, fmt.Errorf("receiving: %w", err))
 	}
 }
 
@@ -105,10 +122,10 @@ func (r *reader) drain() {
 		count += n
 		r.received.Add(uint64(n))
 		r.out.batches.deliver(r.batch)
-		r.pace.saw(n, r.clock.now, r.source.capacity())
+		r.pace.saw(n, r.clock.now)
 	}
 	if count > 0 {
-		// The loop runs on this very thread before it sleeps in poll: waking another one would take longer.
+		// The loop runs first, and what it sets in motion.
 		runtime.Gosched()
 	}
 }

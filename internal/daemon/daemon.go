@@ -113,11 +113,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return fmt.Errorf("making a timer: %w", err)
 	}
 	d.timer = timer
-	// On one processor, too, a reader that waits in the kernel must not hold up what it has just handed on: Go would take
-	// its processor from it only after a while.
-	if runtime.GOMAXPROCS(0) < 2 {
-		runtime.GOMAXPROCS(2)
-	}
+	// A knock goes from the capture through the loop to the firewall: steps of a few microseconds each, which take several
+	// times as long where each wakes another thread. Whatever blocks in the kernel leaves the processor to the others.
+	runtime.GOMAXPROCS(1)
 	defer func() { _ = timer.Close() }()
 	d.startedAt = d.clock.Now()
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"runtime"
 	"slices"
 	"time"
 
@@ -123,7 +124,9 @@ func (d *Daemon) grant(door *door, ip netip.Addr, length time.Duration, then fun
 		n.grants.until[key] = before
 		d.say.about(ip, name+": not opened: too many grants at once")
 		then(errBusy)
+		return
 	}
+	runtime.Gosched() // the firewall goes first
 }
 
 // wasGranted takes the memory back where the kernel refused; one that was refused for want of the table comes with

@@ -42,3 +42,26 @@ func TestExpireAfterSleep(t *testing.T) {
 		t.Fatalf("granted are %v", grants)
 	}
 }
+
+// A grant that the kernel has and the daemon does not know of is replaced: it lasts as long as the new one.
+func TestGrantOverAnUnknownOne(t *testing.T) {
+	t.Parallel()
+	server := netlabtest.NewNamespace(t)
+	var k *Kernel
+	netlabtest.Check(t, server.Do(func() (err error) { k, err = NewKernel(); return err }))
+	defer func() { _ = k.Close() }()
+	r := Rules{Doors: []Door{{
+		Name: "ssh", Ports: []config.PortRange{{Proto: packet.TCP, First: 22, Last: 22}}, Admit4: 32, Admit6: 128,
+	}}}
+	netlabtest.Check(t, k.Install(t.Context(), r, nil))
+	for _, ip := range []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")} {
+		netlabtest.Check(t, k.Grant(t.Context(), "ssh", ip, time.Minute))
+		clear(k.doors["ssh"].cellFor(ip).until)
+		netlabtest.Check(t, k.Grant(t.Context(), "ssh", ip, time.Hour))
+		elements, err := k.socket.elements(t.Context(), ours(k.doors["ssh"].cellFor(ip).set))
+		netlabtest.Check(t, err)
+		if len(elements) != 1 || elements[0].left < time.Hour-time.Minute {
+			t.Errorf("in the kernel are %+v", elements)
+		}
+	}
+}

@@ -29,14 +29,16 @@ func (k *Kernel) grant(ctx context.Context, name string, ip netip.Addr, d time.D
 		return k.grantInSet(ctx, door, ip, d)
 	}
 	prefix, cell := door.prefix(ip), door.cellFor(ip)
+	put := k.replace
 	if _, extends := cell.until[prefix]; !extends {
 		if err := k.room(ctx, door); err != nil {
 			return err
 		}
+		put = k.add
 	}
 	until := max(cell.until[prefix], k.now()+d)
 	e := element{key: keyOf(prefix.Addr()), timeout: until - k.now()}
-	if err := k.replace(ctx, ours(cell.set), []element{e}); err != nil {
+	if err := put(ctx, ours(cell.set), []element{e}); err != nil {
 		return err
 	}
 	cell.until[prefix] = until

@@ -2,8 +2,10 @@ package firewall
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/mdlayher/netlink"
@@ -24,7 +26,14 @@ const receiveSize = 64 << 10
 const transactionSize = 96 << 10
 
 // socket is a netlink socket to nf_tables: transactions and dumps, one at a time.
-type socket struct{ conn *netlink.Conn }
+type socket struct {
+	conn *netlink.Conn
+	raw  syscall.RawConn
+	// sequence is that of the last message of a transaction.
+	sequence uint32
+	// answers is where the kernel's are received: as much of them as is looked at.
+	answers [64]byte
+}
 
 func dial() (*socket, error) {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{MessageBufferSize: receiveSize})
@@ -35,12 +44,18 @@ func dial() (*socket, error) {
 	// misreads those that are cut (netlink v1.11.2, checkMessage).
 	_ = conn.SetOption(netlink.CapAcknowledge, true)
 	_ = conn.SetReadBuffer(4 << 20)
-	return &socket{conn: conn}, nil
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening a netlink socket: %w", err), conn.Close())
+	}
+	return &socket{conn: conn, raw: raw}, nil
 }
 
 func (s *socket) close() error { return s.conn.Close() }
 
 // transact applies the messages as one transaction: all of them or none. The error is the kernel's first.
+//
+// It goes to the socket itself: the library's way through its locks takes as long again as the kernel's work.
 func (s *socket) transact(ctx context.Context, messages ...netlink.Message) error {
 	failpoint.Hit("before a transaction")
 	defer failpoint.Hit("behind a transaction")
@@ -50,29 +65,63 @@ func (s *socket) transact(ctx context.Context, messages ...netlink.Message) erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	batch := make([]netlink.Message, 0, len(messages)+2)
-	batch = append(batch, edge(unix.NFNL_MSG_BATCH_BEGIN))
-	batch = append(batch, messages...)
-	// The kernel answers errors unasked, in the order of the messages, and what was asked behind them: one
-	// acknowledgement at the end says that everything before it was right.
-	batch[len(batch)-1].Header.Flags |= netlink.Acknowledge
-	batch = append(batch, edge(unix.NFNL_MSG_BATCH_END))
-	sent, err := s.conn.SendMessages(batch)
-	if err != nil {
-		return fmt.Errorf("sending to nftables: %w", err)
-	}
-	if err := s.await(); err != nil {
+	first := s.sequence + 1
+	s.sequence += uint32(len(messages)) + 2
+	last := s.sequence - 1
+	if err := s.send(batch(messages, first)); err != nil {
 		return err
 	}
-	return s.outcome(sent[0].Header.Sequence, sent[len(sent)-2].Header.Sequence)
+	return s.outcome(first, last)
+}
+
+// batch writes the messages as one transaction, numbered from first on.
+func batch(messages []netlink.Message, first uint32) []byte {
+	size := 2 * edgeSize
+	for _, m := range messages {
+		size += unix.NLMSG_HDRLEN + len(m.Data)
+	}
+	b := appendMessage(make([]byte, 0, size), edge(unix.NFNL_MSG_BATCH_BEGIN), first)
+	for i, m := range messages {
+		// The kernel answers errors unasked, in the order of the messages, and what was asked behind them: one
+		// acknowledgement at the end says that everything before it was right.
+		if i == len(messages)-1 {
+			m.Header.Flags |= netlink.Acknowledge
+		}
+		b = appendMessage(b, m, first+1+uint32(i))
+	}
+	return appendMessage(b, edge(unix.NFNL_MSG_BATCH_END), first+1+uint32(len(messages)))
 }
 
 // edge begins or ends a transaction.
 func edge(kind netlink.HeaderType) netlink.Message {
-	return netlink.Message{
-		Header: netlink.Header{Type: kind, Flags: netlink.Request},
-		Data:   begin(unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES),
+	return netlink.Message{Header: netlink.Header{Type: kind}, Data: begin(unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)}
+}
+
+// edgeSize is the length of an edge: struct nlmsghdr and struct nfgenmsg.
+const edgeSize = unix.NLMSG_HDRLEN + 4
+
+// appendMessage writes a message (struct nlmsghdr in linux/netlink.h). Data is a multiple of 4 bytes long, as all of attrs are.
+func appendMessage(b []byte, m netlink.Message, sequence uint32) []byte {
+	b = binary.NativeEndian.AppendUint32(b, uint32(unix.NLMSG_HDRLEN+len(m.Data)))
+	b = binary.NativeEndian.AppendUint16(b, uint16(m.Header.Type))
+	b = binary.NativeEndian.AppendUint16(b, uint16(m.Header.Flags|netlink.Request))
+	b = binary.NativeEndian.AppendUint32(b, sequence)
+	b = binary.NativeEndian.AppendUint32(b, 0) // the port, which the kernel fills in
+	return append(b, m.Data...)
+}
+
+func (s *socket) send(b []byte) error {
+	var err error
+	if failed := s.raw.Write(func(fd uintptr) bool {
+		_, err = unix.Write(int(fd), b)
+		return !errors.Is(err, unix.EAGAIN)
+	}); failed != nil {
+		err = failed
 	}
+	if err != nil {
+		return fmt.Errorf("sending to nftables: %w", explain(err))
+	}
+	return nil
 }
 
 // outcome reads answers up to the one to the message last, and returns the first error. An error about first, the
@@ -80,34 +129,66 @@ func edge(kind netlink.HeaderType) netlink.Message {
 func (s *socket) outcome(first, last uint32) error {
 	var failed error
 	for {
-		answers, err := s.conn.Receive()
-		if err != nil {
-			op, ok := errors.AsType[*netlink.OpError](err)
-			if !ok || op.Sequence == 0 {
-				return fmt.Errorf("reading nftables' answer: %w", err)
-			}
-			if op.Sequence-first > last-first {
-				continue
-			}
-			if failed == nil {
-				failed = explain(err)
-			}
-			if op.Sequence == first || op.Sequence == last {
-				return failed
-			}
+		sequence, answer, err := s.answer()
+		switch {
+		case err != nil:
+			return fmt.Errorf("reading nftables' answer: %w", err)
+		case sequence-first > last-first:
 			continue
+		case failed == nil && answer != 0:
+			failed = explain(answer)
 		}
-		for _, m := range answers {
-			if m.Header.Sequence == last {
-				return failed
-			}
+		if sequence == first || sequence == last {
+			return failed
 		}
 	}
 }
 
-// await bounds the wait for the answer to what was sent. The kernel has applied it by then, in the sender's own time,
-// so the context is asked before: to read on is how the outcome is known.
+// answer receives what the kernel says to a message: 0 if it was right. The kernel has applied a transaction by the time that
+// it is sent, in the sender's own time, so it has answered, and the context is asked before: to read on is how the outcome
+// is known.
+func (s *socket) answer() (sequence uint32, answer unix.Errno, err error) {
+	for {
+		n, err := s.receive()
+		if err != nil {
+			return 0, 0, err
+		}
+		// struct nlmsghdr, then the error of struct nlmsgerr, negative (linux/netlink.h).
+		b := s.answers[:n]
+		if len(b) < unix.NLMSG_HDRLEN+4 || binary.NativeEndian.Uint16(b[4:]) != unix.NLMSG_ERROR {
+			continue // what is left of a dump that was given up
+		}
+		return binary.NativeEndian.Uint32(b[8:]), unix.Errno(-int32(binary.NativeEndian.Uint32(b[unix.NLMSG_HDRLEN:]))), nil
+	}
+}
+
+// receive reads a datagram; an error has one for itself (netlink_ack in net/netlink/af_netlink.c).
+func (s *socket) receive() (n int, err error) {
+	waits := false
+	defer func() {
+		if waits {
+			s.awaited()
+		}
+	}()
+	failed := s.raw.Read(func(fd uintptr) bool {
+		if n, err = unix.Read(int(fd), s.answers[:]); !errors.Is(err, unix.EAGAIN) {
+			return true
+		}
+		if !waits {
+			waits = s.await() == nil
+		}
+		return !waits
+	})
+	if failed != nil {
+		err = failed
+	}
+	return n, err
+}
+
+// await bounds the wait for the answer to what was sent, awaited ends that: a bound of before would end later reads.
 func (s *socket) await() error { return s.conn.SetReadDeadline(time.Now().Add(answerWait)) }
+
+func (s *socket) awaited() { _ = s.conn.SetReadDeadline(time.Time{}) }
 
 // transactAll applies a list of any length in as many transactions as it takes.
 func (s *socket) transactAll(ctx context.Context, messages []netlink.Message) error {
@@ -164,6 +245,7 @@ func (s *socket) request(ctx context.Context, m netlink.Message) ([]netlink.Mess
 	if err := s.await(); err != nil {
 		return nil, err
 	}
+	defer s.awaited()
 	for {
 		answers, err := s.conn.Receive()
 		if op, ok := errors.AsType[*netlink.OpError](err); ok && op.Sequence != 0 && op.Sequence != sent.Header.Sequence {
