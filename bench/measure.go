@@ -536,6 +536,9 @@ func arrival(fd int, port uint16) (time.Time, error) {
 	buf, oob := make([]byte, 2048), make([]byte, 256)
 	for {
 		n, oobn, _, _, err := unix.Recvmsg(fd, buf, oob, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue // with a time limit it is not begun again by itself (signal(7))
+		}
 		if err != nil {
 			return time.Time{}, err
 		}

@@ -17,22 +17,35 @@ func (h hash) of(k *key, destination uint32) uint64 {
 	return maphash.Bytes(h.seed, k[:]) ^ uint64(destination)*0x9e3779b97f4a7c15
 }
 
-// buckets are the heads of the chains of a hash table.
+// buckets are the heads of the chains of a hash table, in blocks that are made when they are first looked at: a daemon that
+// nobody knocks at holds none.
 type buckets struct {
-	heads []uint32
+	heads []*[headsOfBlock]uint32
 	mask  uint64
+	made  int
 }
 
-// newBuckets returns as many as there are entries at most, rounded up to a power of two. The memory is touched as it is
-// used.
+const headsOfBlock = 1024
+
+// newBuckets returns as many as there are entries at most, rounded up to a power of two.
 func newBuckets(entries int) buckets {
 	size := 1
 	for size < entries {
 		size *= 2
 	}
-	return buckets{heads: make([]uint32, size), mask: uint64(size - 1)}
+	blocks := (size + headsOfBlock - 1) / headsOfBlock
+	return buckets{heads: make([]*[headsOfBlock]uint32, blocks), mask: uint64(size - 1)}
 }
 
-func (b *buckets) head(hash uint64) *uint32 { return &b.heads[hash&b.mask] }
+func (b *buckets) head(hash uint64) *uint32 {
+	i := hash & b.mask
+	block := b.heads[i/headsOfBlock]
+	if block == nil {
+		block = new([headsOfBlock]uint32)
+		b.heads[i/headsOfBlock] = block
+		b.made++
+	}
+	return &block[i%headsOfBlock]
+}
 
-func (b *buckets) bytes() int { return 4 * len(b.heads) }
+func (b *buckets) bytes() int { return 8*len(b.heads) + 4*headsOfBlock*b.made }
