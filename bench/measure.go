@@ -372,29 +372,25 @@ func port(r *rand.Rand) int {
 	}
 }
 
+// manyDoors measures one door and 20,000 in turn, so that what the machine does meanwhile meets both.
 func (b *bench) manyDoors(ctx context.Context) error {
 	const many = 20000
-	one, err := b.startOurs(ctx, native)
-	if err != nil {
-		return err
-	}
-	alone, err := b.latencies(ctx, b.times(500), 2*time.Millisecond)
-	one.stop()
-	if err != nil {
-		return err
-	}
-	var starts sample
-	var d *daemon
-	for range 5 {
-		d.stop()
-		if d, err = b.startOurs(ctx, native+doors(many-1)); err != nil {
+	var starts, alone, among sample
+	var ratios []float64
+	resident, locked := 0, 0
+	for range b.times(25) {
+		_, one, err := b.round(ctx, native)
+		if err != nil {
 			return err
 		}
-		starts = append(starts, d.ready)
+		d, all, err := b.round(ctx, native+doors(many-1))
+		if err != nil {
+			return err
+		}
+		starts, alone, among = append(starts, d.ready), append(alone, one...), append(among, all...)
+		ratios = append(ratios, float64(all.median())/float64(one.median()))
+		resident, locked = max(resident, d.resident), max(locked, d.locked)
 	}
-	defer func() { d.stop() }()
-	time.Sleep(3 * time.Second) // what reading the file took is given back by then
-	resident, locked := d.memory()
 	b.add(result{
 		Name: "start-up with 20,000 doors", Ours: ms(starts.median()), Spread: starts.spread(), Value: float64(starts.median()), Bar: "300 ms",
 	}, func(v float64) bool { return v <= 0.3e9 })
@@ -402,16 +398,34 @@ func (b *bench) manyDoors(ctx context.Context) error {
 		Name: "memory with 20,000 doors", Ours: fmt.Sprintf("%.1f MB resident, and %.1f in maps", mb(resident), mb(locked)),
 		Value: float64(resident), Bar: "40 MB resident",
 	}, func(v float64) bool { return v <= 40e6 })
-	s, err := b.latencies(ctx, b.times(500), 2*time.Millisecond)
-	if err != nil {
-		return err
-	}
-	ratio := float64(s.median()) / float64(alone.median())
+	slices.Sort(ratios)
+	ratio := ratios[len(ratios)/2]
 	b.add(result{
-		Name: "last knock to open with 20,000 doors against 1", Ours: fmt.Sprintf("%s against %s, %.2f times", ms(s.median()), ms(alone.median()), ratio),
-		Spread: s.spread(), Value: ratio, Bar: "1.1 times",
+		Name: "last knock to open with 20,000 doors against 1, rounds in turn",
+		Ours: fmt.Sprintf("%.2f times (%s against %s over all)", ratio, ms(among.median()), ms(alone.median())), Spread: among.spread(),
+		Value: ratio, Bar: "1.1 times",
 	}, func(v float64) bool { return v <= 1.1 })
 	return nil
+}
+
+// started is what a daemon was seen to take.
+type started struct {
+	ready            time.Duration
+	resident, locked int
+}
+
+// round starts a daemon, lets it settle, looks at it and measures knocks.
+func (b *bench) round(ctx context.Context, conf string) (started, sample, error) {
+	d, err := b.startOurs(ctx, conf)
+	if err != nil {
+		return started{}, nil, err
+	}
+	defer d.stop()
+	time.Sleep(500 * time.Millisecond) // what reading the file took is given back by then
+	seen := started{ready: d.ready}
+	seen.resident, seen.locked = d.memory()
+	s, err := b.latencies(ctx, 40, 2*time.Millisecond)
+	return seen, s, err
 }
 
 func (b *bench) referenceDoors(ctx context.Context) error {
