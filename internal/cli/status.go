@@ -39,7 +39,7 @@ func (p *Program) printStatus(s *control.Status) {
 	for _, i := range s.Interfaces {
 		row("interface", "%s (%s)", i.Name, i.State)
 	}
-	row("packets", "%d received, %d lost, %d unreadable (%s backend)", s.Capture.Received, s.Capture.Dropped, s.Capture.Refused, or(s.Backend, "no"))
+	row("packets", "%s (%s backend)", packets(s.Capture), or(s.Backend, "no"))
 	row("knocking", "%d sources", s.Engine.Sources)
 	row("hidden", "%s", or(strings.Join(s.Hidden, ", "), "nothing"))
 	for _, d := range s.Doors {
@@ -49,6 +49,15 @@ func (p *Program) printStatus(s *control.Status) {
 		}
 	}
 	_ = w.Flush()
+}
+
+// packets says how many were seen; in a flood strangers' first ones wait in the kernel.
+func packets(c control.CaptureStatus) string {
+	text := fmt.Sprintf("%d received, %d lost, %d unreadable", c.Received, c.Dropped, c.Refused)
+	if c.Held > 0 {
+		text += fmt.Sprintf(", %d held back in a flood", c.Held)
+	}
+	return text
 }
 
 // describe is one door in a line.

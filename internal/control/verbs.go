@@ -76,6 +76,9 @@ type CaptureStatus struct {
 	Dropped uint64 `json:"dropped"`
 	// Refused could not be read: truncated, or lying about a length.
 	Refused uint64 `json:"refused"`
+	// Held are strangers' first packets that the kernel held back in a flood (the eBPF backend alone); one whose source
+	// went on counts as received, too.
+	Held uint64 `json:"held"`
 }
 
 // EngineStatus is the table of sources.

@@ -49,7 +49,7 @@ func (d *Daemon) status() *statusOf {
 		Interfaces: d.follow.status(),
 		Backend:    d.follow.backend,
 		Capture: control.CaptureStatus{
-			Received: captured.Received, Dropped: captured.Dropped, Refused: captured.RefusedTotal(),
+			Received: captured.Received, Dropped: captured.Dropped, Refused: captured.RefusedTotal(), Held: captured.Held,
 		},
 		Engine: control.EngineStatus{Sources: engine.Sources, Evicted: engine.Evicted},
 		Hidden: d.hiddenNow(),

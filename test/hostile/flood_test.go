@@ -102,6 +102,9 @@ func TestAFullTable(t *testing.T) {
 				}
 				status := s.status()
 				t.Logf("%d sources in the table, %d evicted, %d packets lost", status.Engine.Sources, status.Engine.Evicted, status.Capture.Dropped)
+				if held := status.Capture.Held > 0; held != (backend == "ebpf") {
+					t.Errorf("%d packets were held back", status.Capture.Held)
+				}
 				s.daemon.SameUsage(s.t, before, fullTable)
 			})
 		}
