@@ -34,7 +34,7 @@ func run() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	b, err := newBench(*quick, strings.Split(*only, ","))
+	b, err := newBench(*quick, strings.FieldsFunc(*only, func(r rune) bool { return r == ',' }))
 	if err != nil {
 		return fail(err)
 	}

@@ -142,7 +142,7 @@ func (r *eventReader) drain() {
 		var n int
 		n, more = r.fill()
 		count += n
-		r.pace.saw(n, boottime.Now())
+		r.pace.saw(n, boottime.Now(), most)
 	}
 	if count > 0 {
 		// The loop runs first, and what it sets in motion.

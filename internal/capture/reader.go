@@ -122,7 +122,7 @@ func (r *reader) drain() {
 		count += n
 		r.received.Add(uint64(n))
 		r.out.batches.deliver(r.batch)
-		r.pace.saw(n, r.clock.now)
+		r.pace.saw(n, r.clock.now, r.source.capacity())
 	}
 	if count > 0 {
 		// The loop runs first, and what it sets in motion.

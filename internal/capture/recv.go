@@ -99,7 +99,7 @@ func (q *queue) receive() bool {
 		queueBatch, unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
 	q.have, q.next = int(n), 0
 	if errno != 0 {
-		// EAGAIN: nothing is there. Of anything else ppoll tells again.
+		// EAGAIN: nothing is there. ENETDOWN, which is what else there is, the follower of the interfaces tells, too.
 		q.have = 0
 	}
 	return q.have > 0

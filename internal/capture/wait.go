@@ -75,12 +75,12 @@ func (w *waiter) control(what, fd int, events uint32) error {
 
 // wake has wait return soon. It never blocks.
 func (w *waiter) wake() {
-	// It fails only if it was written 2^64-2 times without being read: then it is awake.
+	// It fails only if it was written 255 times without being read: then it is awake.
 	_, _ = unix.Write(w.waker, []byte{1, 0, 0, 0, 0, 0, 0, 1})
 }
 
 // wait returns once packets are there or something else happened, and returns what that was. In a flood it naps instead
-// of waiting for packets: the kernel then has nobody to wake for one.
+// of waiting for packets: for one the kernel then looks at a disarmed entry, and wakes nobody.
 func (w *waiter) wait(p *pace) []unix.EpollEvent {
 	w.happened = nil
 	var until time.Time

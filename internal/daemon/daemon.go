@@ -8,7 +8,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -113,9 +112,6 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return fmt.Errorf("making a timer: %w", err)
 	}
 	d.timer = timer
-	// A knock goes from the capture through the loop to the firewall: steps of a few microseconds each, which take several
-	// times as long where each wakes another thread. Whatever blocks in the kernel leaves the processor to the others.
-	runtime.GOMAXPROCS(1)
 	defer func() { _ = timer.Close() }()
 	d.startedAt = d.clock.Now()
 

@@ -35,6 +35,7 @@ type loaded struct {
 
 // load reads the configuration and the files it names. It changes nothing.
 func load(path string) (*loaded, error) {
+	defer compute()()
 	text, err := conffile.Open(path)
 	if err != nil {
 		return nil, err
@@ -93,8 +94,8 @@ type compiled struct {
 // compile chooses the decoys and turns doors into what engine and filter know of them. listening are the ports in use
 // here, which no decoy may be.
 func compile(doors []*door, key decoy.Key, listening []packet.Port) compiled {
-	var c compiled
-	sequences := allSequences(doors)
+	c := compiled{doors: make([]knock.Door, 0, len(doors)), rules: make([]filter.Rule, 0, len(doors))}
+	var sequences []packet.Port
 	sets := map[int]*decoy.Set{}
 	for _, d := range doors {
 		k := knock.Door{Sequence: d.Sequence, Timeout: d.SeqTimeout, Flags: d.Flags, Target: d.Target}
@@ -105,6 +106,9 @@ func compile(doors []*door, key decoy.Key, listening []packet.Port) compiled {
 		if d.Decoys > 0 && d.Disabled == "" {
 			set := sets[d.Decoys]
 			if set == nil {
+				if sequences == nil {
+					sequences = allSequences(doors)
+				}
 				set = decoy.New(key, d.Decoys, listening, sequences)
 				sets[d.Decoys] = set
 				c.decoys = append(c.decoys, set)

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"reflect"
 	"slices"
 
 	"knockd/internal/config"
@@ -86,6 +85,7 @@ func errorLines(err error) []string {
 
 // swap puts a loaded configuration in force: doors that did not change keep their knocks in flight.
 func (d *Daemon) swap(next *loaded, then func(error)) {
+	defer compute()()
 	old := d.conf
 	mapping := match(old.doors, next.doors)
 	d.carryOver(old.doors, next.doors, mapping)
@@ -120,20 +120,13 @@ func match(old, next []*door) []int {
 	for i, d := range old {
 		mapping[i] = -1
 		for _, j := range byName[d.Name] {
-			if !taken[j] && sameDoor(d, next[j]) {
+			if !taken[j] && d.Same(next[j].Door) {
 				mapping[i], taken[j] = j, true
 				break
 			}
 		}
 	}
 	return mapping
-}
-
-// sameDoor compares what knocks in flight depend on.
-func sameDoor(a, b *door) bool {
-	x, y := *a.Door, *b.Door
-	x.Line, y.Line = 0, 0
-	return reflect.DeepEqual(x, y)
 }
 
 // carryOver lets a door that stays the same keep its one-time file while a line of it is being marked: the file as

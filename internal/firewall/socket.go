@@ -106,7 +106,7 @@ func appendMessage(b []byte, m netlink.Message, sequence uint32) []byte {
 	b = binary.NativeEndian.AppendUint16(b, uint16(m.Header.Type))
 	b = binary.NativeEndian.AppendUint16(b, uint16(m.Header.Flags|netlink.Request))
 	b = binary.NativeEndian.AppendUint32(b, sequence)
-	b = binary.NativeEndian.AppendUint32(b, 0) // the port, which the kernel fills in
+	b = binary.NativeEndian.AppendUint32(b, 0) // the port, which the kernel knows
 	return append(b, m.Data...)
 }
 
