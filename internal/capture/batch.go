@@ -1,14 +1,19 @@
 package capture
 
-import "knockd/internal/packet"
+import (
+	"sync"
+
+	"knockd/internal/packet"
+)
 
 // The bounds of what is between the kernel and the daemon's loop: beyond them packets wait in the sockets, and what
 // does not fit there is dropped and counted by the kernel.
 const (
 	// batchPackets is the most packets of a batch.
 	batchPackets = 512
-	// batchesInFlight is the number of batches that there are.
-	batchesInFlight = 8
+	// batchesInFlight is the number of batches that there are: with a ring they hold 100 ms of a flood of 200,000 packets a
+	// second, in which the loop may put another configuration in force.
+	batchesInFlight = 32
 )
 
 // Batch is a handful of packets in the order of their arrival at one socket, or the mark of a Sync.
@@ -22,7 +27,10 @@ type Batch struct {
 // batches is the pool of batches and the queue of those that were filled. Whoever took one may always deliver it
 // without waiting.
 type batches struct {
-	free   chan *Batch
+	// free has a token for each of the unused, of which the last one used is the next: memory is taken as it is needed.
+	free   chan struct{}
+	mu     sync.Mutex
+	unused []*Batch
 	filled chan *Batch
 	// marks has the one batch that carries marks, while it is not on its way.
 	marks chan *Batch
@@ -30,14 +38,14 @@ type batches struct {
 
 func newBatches() *batches {
 	b := &batches{
-		free:   make(chan *Batch, batchesInFlight),
+		free:   make(chan struct{}, batchesInFlight),
 		filled: make(chan *Batch, batchesInFlight+1), // and the mark
 		marks:  make(chan *Batch, 1),
 	}
 	b.marks <- &Batch{}
 	for range batchesInFlight {
 		// Its array is made when it is first taken, so that an idle daemon does not hold it.
-		b.free <- &Batch{}
+		b.put(&Batch{})
 	}
 	return b
 }
@@ -45,7 +53,8 @@ func newBatches() *batches {
 // take returns an empty batch with room for batchPackets packets. It waits for one; nil after stop is closed.
 func (b *batches) take(stop <-chan struct{}) *Batch {
 	select {
-	case batch := <-b.free:
+	case <-b.free:
+		batch := b.pop()
 		if batch.Packets == nil {
 			batch.Packets = make([]packet.Packet, 0, batchPackets)
 		}
@@ -55,10 +64,26 @@ func (b *batches) take(stop <-chan struct{}) *Batch {
 	}
 }
 
+func (b *batches) pop() *Batch {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	last := len(b.unused) - 1
+	batch := b.unused[last]
+	b.unused = b.unused[:last]
+	return batch
+}
+
+func (b *batches) put(batch *Batch) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unused = append(b.unused, batch)
+	b.free <- struct{}{} // there is room for all
+}
+
 // deliver queues a batch that was taken; an empty one goes back to the pool.
 func (b *batches) deliver(batch *Batch) {
 	if len(batch.Packets) == 0 {
-		b.free <- batch
+		b.put(batch)
 		return
 	}
 	b.filled <- batch
@@ -82,5 +107,5 @@ func (b *batches) release(batch *Batch) {
 		return
 	}
 	batch.Packets = batch.Packets[:0]
-	b.free <- batch
+	b.put(batch)
 }

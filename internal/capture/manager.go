@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"knockd/internal/config"
+	"knockd/internal/processors"
 )
 
 // The time before what failed is tried again: doubled at each failure in a row, back to the shortest by a new Want.
@@ -78,6 +79,7 @@ func (m *manager) apply() {
 	if m.want == nil {
 		return
 	}
+	defer processors.Compute()()
 	m.again = false
 	if m.ensureBackend() && m.ensureRules() {
 		m.ensureSockets()

@@ -11,6 +11,7 @@ import (
 	"knockd/internal/knock"
 	"knockd/internal/onetime"
 	"knockd/internal/packet"
+	"knockd/internal/processors"
 )
 
 // door is a door at run time.
@@ -31,11 +32,24 @@ type loaded struct {
 	doors []*door
 	// notes are what to log about it, once it is in force.
 	notes []config.Diagnostic
+	// built is what was made of its doors off the loop, nil for nothing.
+	built *built
+}
+
+// built is an engine for doors, and what it was made of.
+type built struct {
+	compiled compiled
+	engine   *knock.Engine
+}
+
+func build(doors []*door, key decoy.Key) *built {
+	c := compile(doors, key, listening())
+	return &built{c, knock.New(c.doors, knock.Options{})}
 }
 
 // load reads the configuration and the files it names. It changes nothing.
 func load(path string) (*loaded, error) {
-	defer compute()()
+	defer processors.Compute()()
 	text, err := conffile.Open(path)
 	if err != nil {
 		return nil, err

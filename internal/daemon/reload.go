@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"knockd/internal/config"
-	"knockd/internal/knock"
 	"knockd/internal/packet"
+	"knockd/internal/processors"
 )
 
 // startReload reads the configuration anew, off the loop; then is called when it is in force or refused, and may be
@@ -24,10 +24,16 @@ func (d *Daemon) startReload(then func(error)) {
 		then(errOnTrial)
 		return
 	}
-	path := d.settings.ConfigPath
+	path, key := d.settings.ConfigPath, d.decoyKey
 	var next *loaded
 	ok := d.files.submit(
-		func(context.Context) (err error) { next, err = loadConfirmed(path); return err },
+		func(context.Context) (err error) {
+			defer processors.Compute()()
+			if next, err = loadConfirmed(path); err == nil {
+				next.built = build(next.doors, key)
+			}
+			return err
+		},
 		func(err error) {
 			if err != nil {
 				d.refuseReload(err)
@@ -85,15 +91,16 @@ func errorLines(err error) []string {
 
 // swap puts a loaded configuration in force: doors that did not change keep their knocks in flight.
 func (d *Daemon) swap(next *loaded, then func(error)) {
-	defer compute()()
+	defer processors.Compute()()
 	old := d.conf
 	mapping := match(old.doors, next.doors)
-	d.carryOver(old.doors, next.doors, mapping)
-	d.conf = next
-	d.compiled = compile(next.doors, d.decoyKey, listening())
-	engine := knock.New(d.compiled.doors, knock.Options{})
-	engine.Adopt(d.engine, mapping)
-	d.engine = engine
+	b := next.built
+	if d.carryOver(old.doors, next.doors, mapping) || b == nil {
+		b = build(next.doors, d.decoyKey)
+	}
+	next.built = nil // it is of now: taken back later, it is made anew
+	b.engine.Adopt(d.engine, mapping)
+	d.conf, d.compiled, d.engine = next, b.compiled, b.engine
 	d.say.log.Configure(d.logOptions())
 	d.sayNotes()
 	d.warnOfCommands()
@@ -130,15 +137,17 @@ func match(old, next []*door) []int {
 }
 
 // carryOver lets a door that stays the same keep its one-time file while a line of it is being marked: the file as
-// loaded anew would not know of that yet.
-func (d *Daemon) carryOver(old, next []*door, mapping []int) {
+// loaded anew would not know of that yet. It reports whether there is one.
+func (d *Daemon) carryOver(old, next []*door, mapping []int) (some bool) {
 	for i, j := range mapping {
 		if j < 0 || !old[i].marking {
 			continue
 		}
 		next[j].oneTime, next[j].marking = old[i].oneTime, true
 		next[j].Sequence = nil
+		some = true
 	}
+	return some
 }
 
 // setSequence changes what opens a door, in engine and kernel.

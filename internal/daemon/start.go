@@ -7,7 +7,6 @@ import (
 
 	"knockd/internal/capture"
 	"knockd/internal/command"
-	"knockd/internal/knock"
 	"knockd/internal/link"
 	"knockd/internal/logs"
 )
@@ -40,8 +39,8 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.startControl(ctx)
-	d.compiled = compile(d.conf.doors, d.decoyKey, listening())
-	d.engine = knock.New(d.compiled.doors, knock.Options{})
+	b := build(d.conf.doors, d.decoyKey)
+	d.compiled, d.engine = b.compiled, b.engine
 	d.planRehearsal()
 	d.keepLastGood()
 	if err := d.startCapture(ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"knockd/internal/control"
+	"knockd/internal/processors"
 )
 
 // trial is rules that are taken back unless they are confirmed. The kernel holds them as a lease of its length, so that
@@ -47,11 +48,13 @@ func (d *Daemon) tryVerb(request control.Request, answer reply) {
 		return
 	}
 	var next *loaded
-	path := d.settings.ConfigPath
+	path, key := d.settings.ConfigPath, d.decoyKey
 	d.onFiles(func(context.Context) (err error) {
+		defer processors.Compute()()
 		if next, err = load(path); err != nil {
 			return err
 		}
+		next.built = build(next.doors, key)
 		return markTrial(stateDirsOf(&next.conf.Options), next.text) // where a start with that file looks
 	}, func(err error) {
 		if err != nil {
