@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"knockd/internal/processors"
 )
 
 // orphans waits, where we are process 1 (a container without an init), for the processes that commands left behind:
@@ -30,6 +32,8 @@ func newOrphans() *orphans {
 
 // start starts a command that wait is called for.
 func (o *orphans) start(cmd *exec.Cmd) error {
+	// Whoever starts a program holds a processor of Go's until it runs, on slow storage for long.
+	defer processors.Compute()()
 	if o == nil {
 		return cmd.Start()
 	}

@@ -1,4 +1,4 @@
-// Package processors gives the readers and the loop processors of Go's beside what computes for long.
+// Package processors gives the readers and the loop processors of Go's beside what computes for long, or blocks unseen by Go.
 //
 // Go runs on as many processors as there are. On one, a knock's way through the daemon wakes no other thread, and is the
 // quicker for it; but what computes for long would keep the readers from their rings for ten milliseconds at a time, where
