@@ -223,6 +223,32 @@ func (b *bench) underFlood(ctx context.Context, d *daemon, kind flood.Kind, rate
 	return cpu, pps, errors.Join(err, <-done)
 }
 
+// knocksInFlood knocks while a flood runs, after before has been called with the number of the knock, and returns the times of
+// the knocks that opened.
+func (b *bench) knocksInFlood(ctx context.Context, d *daemon, kind flood.Kind, rate uint64, knocks int, before func(int) error) (s sample, cpu, pps float64, err error) {
+	p, err := b.newProber(false)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	defer p.close()
+	cpu, pps, err = b.underFlood(ctx, d, kind, rate, func() error {
+		for i := range knocks {
+			if err := before(i); err != nil {
+				return err
+			}
+			took, err := p.open(ctx, 50*time.Millisecond, 2*time.Second)
+			switch {
+			case err == nil:
+				s = append(s, took)
+			case !errors.Is(err, errShut):
+				return err
+			}
+		}
+		return nil
+	})
+	return s, cpu, pps, err
+}
+
 func (b *bench) floods(ctx context.Context, backend string) error {
 	for _, kind := range []flood.Kind{flood.Once, flood.Twice, flood.Ports} {
 		if err := b.oneFlood(ctx, backend, kind); err != nil {
@@ -238,25 +264,8 @@ func (b *bench) oneFlood(ctx context.Context, backend string, kind flood.Kind) e
 		return err
 	}
 	defer d.stop()
-	p, err := b.newProber(false)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	var s sample
 	knocks := b.times(50)
-	cpu, pps, err := b.underFlood(ctx, d, kind, 0, func() error {
-		for range knocks {
-			took, err := p.open(ctx, 50*time.Millisecond, 2*time.Second)
-			switch {
-			case err == nil:
-				s = append(s, took)
-			case !errors.Is(err, errShut):
-				return err
-			}
-		}
-		return nil
-	})
+	s, cpu, pps, err := b.knocksInFlood(ctx, d, kind, 0, knocks, func(int) error { return nil })
 	if err != nil {
 		return err
 	}
@@ -285,27 +294,12 @@ func (b *bench) reloadsInFlood(ctx context.Context) error {
 		return err
 	}
 	defer d.stop()
-	p, err := b.newProber(false)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	var s sample
 	knocks := b.times(50)
-	_, pps, err := b.underFlood(ctx, d, flood.Once, 0, func() error {
-		for i := range knocks {
-			if i%5 == 0 { // some two a second
-				if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-					return err
-				}
-			}
-			if took, err := p.open(ctx, 50*time.Millisecond, 2*time.Second); err == nil {
-				s = append(s, took)
-			} else if !errors.Is(err, errShut) {
-				return err
-			}
+	s, _, pps, err := b.knocksInFlood(ctx, d, flood.Once, 0, knocks, func(i int) error {
+		if i%5 != 0 {
+			return nil
 		}
-		return nil
+		return d.cmd.Process.Signal(syscall.SIGHUP) // some two a second
 	})
 	if err != nil {
 		return err
@@ -328,26 +322,14 @@ func (b *bench) referenceFlood(ctx context.Context) error {
 		return err
 	}
 	defer d.stop()
-	p, err := b.newProber(false)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	opened, knocks := 0, b.times(10)
-	cpu, pps, err := b.underFlood(ctx, d, flood.Once, 20000, func() error {
-		for range knocks {
-			if _, err := p.open(ctx, 50*time.Millisecond, time.Second); err == nil {
-				opened++
-			}
-		}
-		return nil
-	})
+	knocks := b.times(10)
+	s, cpu, pps, err := b.knocksInFlood(ctx, d, flood.Once, 20000, knocks, func(int) error { return nil })
 	if err != nil {
 		return err
 	}
 	b.add(result{
 		Name: fmt.Sprintf("flood, knockd 0.8, every packet from a new source (%.0f,000 packets/s)", pps/1000), Ours: "-",
-		Reference: fmt.Sprintf("%d of %d open, %.0f %% of a core", opened, knocks, 100*cpu),
+		Reference: fmt.Sprintf("%d of %d open, %.0f %% of a core", len(s), knocks, 100*cpu),
 	}, nil)
 	return nil
 }

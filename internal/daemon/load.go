@@ -42,6 +42,17 @@ type built struct {
 	engine   *knock.Engine
 }
 
+// prepare loads a configuration and makes what the loop then puts in force, off the loop.
+func prepare(key decoy.Key, load func() (*loaded, error)) (*loaded, error) {
+	defer processors.Compute()()
+	l, err := load()
+	if err != nil {
+		return nil, err
+	}
+	l.built = build(l.doors, key)
+	return l, nil
+}
+
 func build(doors []*door, key decoy.Key) *built {
 	c := compile(doors, key, listening())
 	return &built{c, knock.New(c.doors, knock.Options{})}
@@ -49,7 +60,6 @@ func build(doors []*door, key decoy.Key) *built {
 
 // load reads the configuration and the files it names. It changes nothing.
 func load(path string) (*loaded, error) {
-	defer processors.Compute()()
 	text, err := conffile.Open(path)
 	if err != nil {
 		return nil, err

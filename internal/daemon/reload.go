@@ -28,10 +28,7 @@ func (d *Daemon) startReload(then func(error)) {
 	var next *loaded
 	ok := d.files.submit(
 		func(context.Context) (err error) {
-			defer processors.Compute()()
-			if next, err = loadConfirmed(path); err == nil {
-				next.built = build(next.doors, key)
-			}
+			next, err = prepare(key, func() (*loaded, error) { return loadConfirmed(path) })
 			return err
 		},
 		func(err error) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"knockd/internal/control"
-	"knockd/internal/processors"
 )
 
 // trial is rules that are taken back unless they are confirmed. The kernel holds them as a lease of its length, so that
@@ -50,11 +49,9 @@ func (d *Daemon) tryVerb(request control.Request, answer reply) {
 	var next *loaded
 	path, key := d.settings.ConfigPath, d.decoyKey
 	d.onFiles(func(context.Context) (err error) {
-		defer processors.Compute()()
-		if next, err = load(path); err != nil {
+		if next, err = prepare(key, func() (*loaded, error) { return load(path) }); err != nil {
 			return err
 		}
-		next.built = build(next.doors, key)
 		return markTrial(stateDirsOf(&next.conf.Options), next.text) // where a start with that file looks
 	}, func(err error) {
 		if err != nil {
@@ -156,8 +153,9 @@ func (d *Daemon) takeBack(why string) {
 	}
 	// Loaded anew: one-time sequences were used meanwhile.
 	var fresh *loaded
+	key := d.decoyKey
 	d.onFiles(func(context.Context) (err error) {
-		fresh, err = loadText(previous.conf.Path, previous.text)
+		fresh, err = prepare(key, func() (*loaded, error) { return loadText(previous.conf.Path, previous.text) })
 		return err
 	}, func(err error) {
 		if err != nil {

@@ -11,19 +11,26 @@ import (
 	"knockd/internal/packet"
 )
 
+// ssh has one door.
+var ssh = Rules{Doors: []Door{{
+	Name: "ssh", Ports: []config.PortRange{{Proto: packet.TCP, First: 22, Last: 22}}, Admit4: 32, Admit6: 128,
+}}}
+
+// newKernel is that of a namespace of its own.
+func newKernel(t *testing.T) (k *Kernel) {
+	t.Helper()
+	netlabtest.Check(t, netlabtest.NewNamespace(t).Do(func() (err error) { k, err = NewKernel(); return err }))
+	t.Cleanup(func() { _ = k.Close() })
+	return k
+}
+
 // The kernel's timeouts do not count the time that the machine sleeps; a grant ends on time all the same.
 func TestExpireAfterSleep(t *testing.T) {
 	t.Parallel()
-	server := netlabtest.NewNamespace(t)
-	var k *Kernel
-	netlabtest.Check(t, server.Do(func() (err error) { k, err = NewKernel(); return err }))
-	defer func() { _ = k.Close() }()
+	k := newKernel(t)
 	clock := boottime.NewFake(time.Hour)
 	k.clock = clock
-	r := Rules{Doors: []Door{{
-		Name: "ssh", Ports: []config.PortRange{{Proto: packet.TCP, First: 22, Last: 22}}, Admit4: 32, Admit6: 128,
-	}}}
-	netlabtest.Check(t, k.Install(t.Context(), r, nil))
+	netlabtest.Check(t, k.Install(t.Context(), ssh, nil))
 	short, long := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	netlabtest.Check(t, k.Grant(t.Context(), "ssh", short, time.Hour))
 	netlabtest.Check(t, k.Grant(t.Context(), "ssh", long, 3*time.Hour))
@@ -35,7 +42,7 @@ func TestExpireAfterSleep(t *testing.T) {
 		t.Fatalf("in the kernel are %v", elements)
 	}
 	// A table that is rebuilt has what is left, and no more.
-	netlabtest.Check(t, k.Install(t.Context(), r, nil))
+	netlabtest.Check(t, k.Install(t.Context(), ssh, nil))
 	grants, err := k.List(t.Context())
 	netlabtest.Check(t, err)
 	if len(grants) != 1 || grants[0].Left > time.Hour {
@@ -46,14 +53,8 @@ func TestExpireAfterSleep(t *testing.T) {
 // A grant that the kernel has and the daemon does not know of is replaced: it lasts as long as the new one.
 func TestGrantOverAnUnknownOne(t *testing.T) {
 	t.Parallel()
-	server := netlabtest.NewNamespace(t)
-	var k *Kernel
-	netlabtest.Check(t, server.Do(func() (err error) { k, err = NewKernel(); return err }))
-	defer func() { _ = k.Close() }()
-	r := Rules{Doors: []Door{{
-		Name: "ssh", Ports: []config.PortRange{{Proto: packet.TCP, First: 22, Last: 22}}, Admit4: 32, Admit6: 128,
-	}}}
-	netlabtest.Check(t, k.Install(t.Context(), r, nil))
+	k := newKernel(t)
+	netlabtest.Check(t, k.Install(t.Context(), ssh, nil))
 	for _, ip := range []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")} {
 		netlabtest.Check(t, k.Grant(t.Context(), "ssh", ip, time.Minute))
 		clear(k.doors["ssh"].cellFor(ip).until)

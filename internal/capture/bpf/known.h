@@ -36,11 +36,7 @@ inlined struct signs *signs_of(u64 tag)
 /* By other bits again; 0 is no sign. */
 inlined u16 sign_of(u64 tag) { return tag >> 48 ? tag >> 48 : 1; }
 
-/*
- * Where the next sign goes, 1 to SIGNS - 1. Without a branch: of a number that is known on one path alone the verifier, without
- * CAP_PERFMON, makes no index.
- */
-/* Where the next sign goes. Without a branch, for the verifier wants one number of a known range: see find in held.h. */
+/* Where the next sign goes, 1 to SIGNS - 1. Without a branch, for the verifier wants one number of a known range: see find in held.h. */
 inlined u32 next_sign(const struct signs *signs)
 {
 	u32 next = signs->each[0] & (SIGNS - 1);
